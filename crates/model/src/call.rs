@@ -1,0 +1,57 @@
+//! One request to use a tool, bounded and canonical. Must never carry the client's envelope, only its leaves.
+
+use crate::digest::Digest;
+use crate::ids::ServerName;
+use crate::json::{Json, RawJson};
+use crate::tool::PinnedTool;
+
+/// Which door the request came to.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Endpoint {
+    /// `/mcp`: every server, tools named `server__tool`.
+    All,
+    /// `/mcp/{server}`: one server, its own tool names.
+    Server(ServerName),
+}
+
+/// A `tools/call` as the edge parsed it. The tool is a name still: nothing is looked up yet.
+#[derive(Clone, Debug)]
+pub struct ToolCall {
+    /// Which door.
+    pub endpoint: Endpoint,
+    /// The name as the client wrote it, at most 256 bytes, any characters.
+    pub name: String,
+    /// The arguments, parsed. Always an object.
+    pub arguments: Json,
+    /// The same, byte for byte, to be spliced upstream.
+    pub arguments_raw: RawJson,
+    /// What else goes upstream with it.
+    pub meta: CallMeta,
+}
+
+/// The parts of `params._meta` that may pass: a progress token to answer under, trace context to carry on.
+#[derive(Clone, Debug, Default)]
+pub struct CallMeta {
+    /// True when the client asked for progress. Its token stays at the edge; upstream gets one of ours.
+    pub wants_progress: bool,
+    /// Members to splice into the upstream `_meta`, raw: `traceparent`, `tracestate`, `baggage`.
+    pub trace: Vec<(Box<str>, RawJson)>,
+}
+
+/// Identifies what an approval can be bound to: tool definition and arguments, nothing else.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub struct CallDigest(pub Digest);
+
+impl CallDigest {
+    /// Over the pinned tool and the canonical arguments.
+    #[must_use]
+    pub fn of(tool: &PinnedTool, canonical_arguments: &str) -> Self {
+        let parts: [&[u8]; 4] = [
+            tool.name.server.as_str().as_bytes(),
+            tool.name.tool.as_str().as_bytes(),
+            tool.definition.as_bytes(),
+            canonical_arguments.as_bytes(),
+        ];
+        Self(Digest::of_parts("callgate/call/v1", &parts))
+    }
+}

@@ -1,0 +1,16 @@
+//! The nouns of Callgate: principal, task, tool, call, label, risk, typed ids, limits. Ring 0.
+//!
+//! Never does I/O, never reads a clock, never draws randomness: time and ids arrive as values.
+//! Invariant: a value of a type in this crate is already within its limits; every constructor checks.
+
+pub mod bytes_eq;
+pub mod call;
+pub mod denial;
+pub mod digest;
+pub mod ids;
+pub mod json;
+pub mod limits;
+pub mod principal;
+pub mod task;
+pub mod time;
+pub mod tool;

@@ -1,0 +1,118 @@
+//! Upstream servers. Must never be reached but with a permit, an intent receipt and a lease: `call` alone opens.
+
+use std::time::Duration;
+
+use model::denial::Reason;
+use model::ids::{AgentId, CallId, ServerName};
+use model::json::RawJson;
+use model::tool::PinnedTool;
+
+use crate::BoxFuture;
+use crate::broker::Lease;
+
+/// One permitted call on its way.
+pub struct Forward {
+    /// The call.
+    pub call: CallId,
+    /// Whose state an upstream that is not shareable may touch: one child or session per agent.
+    pub agent: AgentId,
+    /// The tool at the definition that was decided on. The adapter compares `definition` with what the very
+    /// connection it will use has listed, and sends nothing when they differ.
+    pub tool: PinnedTool,
+    /// The arguments, byte for byte as the client sent them.
+    pub arguments: RawJson,
+    /// `_meta` members to pass on: trace context.
+    pub trace: Vec<(Box<str>, RawJson)>,
+    /// Whether to ask for progress.
+    pub wants_progress: bool,
+    /// The credential.
+    pub lease: Lease,
+    /// Most time for the whole call.
+    pub deadline: Duration,
+    /// Most bytes of all events together.
+    pub bytes_max: usize,
+}
+
+/// What an upstream answered.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// A JSON-RPC result of `tools/call`, untouched.
+    Result {
+        /// The `result` member.
+        result: RawJson,
+        /// Its `isError`.
+        is_error: bool,
+    },
+    /// A JSON-RPC error.
+    Error {
+        /// Its code.
+        code: i64,
+        /// Its message, at most 4 KiB.
+        message: String,
+        /// Its data, when there is any.
+        data: Option<RawJson>,
+    },
+}
+
+/// Whether the upstream may have acted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// Certainly nothing was sent.
+    No,
+    /// Something was, or may have been.
+    Maybe,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{private}")]
+pub struct UpstreamFault {
+    /// Whether the upstream may have acted.
+    pub sent: Sent,
+    /// The stable code: `upstream_unavailable`, `upstream_timeout`, `upstream_violation`,
+    /// `definition_changed`, `cancelled`, `limit_exceeded`.
+    pub reason: Reason,
+    /// For operators. Holds no credential and no argument.
+    pub private: String,
+}
+
+/// One thing that came back.
+#[derive(Clone, Debug)]
+pub enum UpstreamEvent {
+    /// `notifications/progress`: its `params` without the token.
+    Progress(Progress),
+    /// The last event.
+    Done(Result<Answer, UpstreamFault>),
+}
+
+/// Progress of a call (MCP, Progress), numbers as they were written.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    /// How far.
+    pub progress: RawJson,
+    /// Of how much.
+    pub total: Option<RawJson>,
+    /// In words.
+    pub message: Option<RawJson>,
+}
+
+/// The events of one call: any number of others, then exactly one [`UpstreamEvent::Done`].
+pub trait ResultStream: Send {
+    /// The next event. After `Done` it is not called again. Ends by itself at the deadline. Safe to drop
+    /// and call again.
+    fn next(&mut self) -> BoxFuture<'_, UpstreamEvent>;
+    /// Tells the upstream to stop (MCP, Cancellation). Best effort, never waits for an answer.
+    fn cancel(&mut self) -> BoxFuture<'_, ()>;
+}
+
+/// The upstream servers of the configuration.
+pub trait Upstreams: Send + Sync {
+    /// Sends one call. A fault with [`Sent::No`] means nothing left this process.
+    fn open(&self, forward: Forward) -> BoxFuture<'_, Result<Box<dyn ResultStream>, UpstreamFault>>;
+    /// Lists a server's tools now and reports them to the definition observer.
+    fn refresh<'a>(&'a self, server: &'a ServerName) -> BoxFuture<'a, Result<(), UpstreamFault>>;
+    /// Ends what an agent holds: its children and sessions.
+    fn forget<'a>(&'a self, agent: &'a AgentId) -> BoxFuture<'a, ()>;
+    /// Ends everything: children are stopped, sessions closed.
+    fn shutdown(&self) -> BoxFuture<'_, ()>;
+}

@@ -1,1 +1,30 @@
-//! call.
+//! The path of one call (PEP): received → identified → bound → resolved → decided → approved → intended →
+//! leased → forwarded → labelled → recorded. Ring 1.
+//!
+//! Must never let a call skip a state: each is a struct, each transition consumes it, each proof has a private
+//! constructor. [`driver`] is the only walk over them, and the only code in the product that can forward a call.
+
+pub mod approved;
+pub mod bound;
+pub mod decided;
+pub mod driver;
+pub mod forwarded;
+pub mod identified;
+pub mod intended;
+pub mod labelled;
+pub mod leased;
+pub mod list;
+pub mod listings;
+pub mod noise;
+pub mod open_calls;
+pub mod received;
+pub mod recorded;
+mod refuse;
+pub mod resolved;
+pub mod sequencer;
+mod supervise;
+pub mod view;
+
+pub use driver::{CallHandle, Door, Finished, Refused};
+pub use identified::Caller;
+pub use list::{Listed, ListedTool};

@@ -3,6 +3,7 @@
 //! Never does I/O, never reads a clock, never draws randomness: time and ids arrive as values.
 //! Invariant: a value of a type in this crate is already within its limits; every constructor checks.
 
+pub mod agent_key;
 pub mod bytes_eq;
 pub mod call;
 pub mod denial;

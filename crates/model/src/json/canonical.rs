@@ -1,9 +1,11 @@
 //! The canonical writer. Must never change the value of anything: what it writes parses back to the same tree.
 
+use std::cmp::Ordering;
+
 use super::{Json, Member};
 
 pub(super) fn write(json: &Json) -> String {
-    let mut out = String::with_capacity(64);
+    let mut out = String::with_capacity(256);
     write_value(&mut out, json);
     out
 }
@@ -25,15 +27,28 @@ fn write_value(out: &mut String, json: &Json) {
             }
             out.push(']');
         }
-        Json::Object(members) => write_object(out, members),
+        Json::Object(members) if members.is_sorted_by(|left, right| order(left, right).is_le()) => {
+            write_members(out, members.iter());
+        }
+        Json::Object(members) => {
+            let mut sorted: Vec<&Member> = members.iter().collect();
+            sorted.sort_unstable_by(|left, right| order(left, right));
+            write_members(out, sorted.into_iter());
+        }
     }
 }
 
-fn write_object(out: &mut String, members: &[Member]) {
-    let mut sorted: Vec<&Member> = members.iter().collect();
-    sorted.sort_by(|left, right| left.name.encode_utf16().cmp(right.name.encode_utf16()));
+/// By UTF-16 code units (RFC 8785 §3.2.3); for ASCII that is the order of the bytes.
+fn order(left: &Member, right: &Member) -> Ordering {
+    match left.name.is_ascii() && right.name.is_ascii() {
+        true => left.name.cmp(&right.name),
+        false => left.name.encode_utf16().cmp(right.name.encode_utf16()),
+    }
+}
+
+fn write_members<'a>(out: &mut String, members: impl Iterator<Item = &'a Member>) {
     out.push('{');
-    for (position, member) in sorted.into_iter().enumerate() {
+    for (position, member) in members.enumerate() {
         if position > 0 {
             out.push(',');
         }
@@ -48,7 +63,8 @@ pub(super) fn write_string(out: &mut String, text: &str) {
     use std::fmt::Write as _;
     out.push('"');
     let mut rest = text;
-    while let Some(at) = rest.find(|c: char| c < ' ' || c == '"' || c == '\\') {
+    // All characters to escape are ASCII, so a byte's position is a character's.
+    while let Some(at) = rest.bytes().position(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
         let (plain, tail) = rest.split_at(at);
         out.push_str(plain);
         let mut chars = tail.chars();

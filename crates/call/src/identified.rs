@@ -1,0 +1,65 @@
+//! State 2, identified: who calls is proven. Must never be reached from a session, cursor or handle alone:
+//! [`Caller`] is made anew for every request, from the credential that came with it.
+
+use std::sync::Arc;
+
+use model::denial::Denial;
+use model::principal::Principal;
+use model::task::Task;
+use ports::Ports;
+use ports::identity::Presented;
+use ports::snapshot::Snapshot;
+
+use crate::bound::Bound;
+use crate::received::Received;
+
+/// Proof that a request's credential was verified, and the picture it was verified against.
+#[derive(Clone)]
+pub struct Caller {
+    pub(crate) principal: Principal,
+    pub(crate) snapshot: Arc<Snapshot>,
+}
+
+impl Caller {
+    /// Verifies what one request presented.
+    ///
+    /// # Errors
+    /// `unauthenticated` when nothing was presented, `invalid_credential` for everything that is not valid now.
+    pub(crate) async fn verify(ports: &Ports, presented: &Presented) -> Result<Self, Denial> {
+        let snapshot = ports.snapshots.current();
+        let principal = ports.identity.identify(presented, &snapshot, ports.clock.now()).await?;
+        Ok(Self { principal, snapshot })
+    }
+
+    /// Who it is.
+    #[must_use]
+    pub const fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// The picture it was verified against.
+    #[must_use]
+    pub const fn snapshot(&self) -> &Arc<Snapshot> {
+        &self.snapshot
+    }
+}
+
+/// A call of a proven principal.
+pub struct Identified {
+    pub(crate) received: Received,
+    pub(crate) caller: Caller,
+}
+
+impl Identified {
+    /// → bound, to a task that was delegated to this principal.
+    ///
+    /// # Errors
+    /// A denial when the task is another agent's.
+    pub fn bind(self, task: Task) -> Result<Bound, (Self, Denial)> {
+        if task.agent == self.caller.principal.agent {
+            return Ok(Bound { identified: self, task });
+        }
+        let why = format!("task `{}` was delegated to `{}`", task.id, task.agent);
+        Err((self, Denial::indeterminate(why)))
+    }
+}

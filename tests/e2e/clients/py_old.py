@@ -1,0 +1,55 @@
+"""A client on the last Python SDK of the revisions with sessions (PyPI `mcp` 1.30.0).
+
+Does one job read from stdin, as `py_new.py` does, and prints what it saw. Must never judge: it only reports.
+"""
+
+import asyncio
+import json
+import sys
+import warnings
+
+from mcp import ClientSession, StdioServerParameters
+from mcp.client.stdio import stdio_client
+from mcp.client.streamable_http import streamablehttp_client
+from mcp.shared.exceptions import McpError
+
+warnings.simplefilter("ignore")
+
+
+def target(job):
+    if "command" in job:
+        command, *arguments = job["command"]
+        return stdio_client(
+            StdioServerParameters(command=command, args=arguments, env=job.get("env"), cwd=job.get("cwd"))
+        )
+    headers = {"Authorization": f"Bearer {job['token']}"} if job.get("token") else None
+    return streamablehttp_client(job["url"], headers=headers)
+
+
+def plain(model):
+    return model.model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+async def one_call(session, call):
+    try:
+        return {"result": plain(await session.call_tool(call["name"], call["arguments"]))}
+    except McpError as error:
+        return {"error": {"code": error.error.code, "message": error.error.message}}
+
+
+async def main(job):
+    async with target(job) as (reader, writer, *_):
+        async with ClientSession(reader, writer) as session:
+            hello = await session.initialize()
+            tools, cursor = [], None
+            while True:
+                page = await session.list_tools(cursor)
+                tools += [plain(tool) for tool in page.tools]
+                cursor = page.nextCursor
+                if cursor is None:
+                    break
+            calls = [await one_call(session, call) for call in job["calls"]]
+            print(json.dumps({"protocol": hello.protocolVersion, "tools": tools, "calls": calls}))
+
+
+asyncio.run(main(json.load(sys.stdin)))

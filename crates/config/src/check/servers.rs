@@ -1,0 +1,281 @@
+//! `[servers.NAME]`. Must never accept a literal where a secret reference is wanted, nor show what was written there.
+
+use std::collections::BTreeSet;
+
+use model::ids::{GroupName, ServerName, ToolName};
+use ports::secret::Secret;
+
+use super::hosts::{Reach, reach};
+use super::{Surroundings, default_list, path};
+use crate::domain::{Era, Http, Server, Stdio, Store, Transport};
+use crate::keys::Section;
+use crate::problem::shown;
+use crate::read::{At, Reader, Says, Table};
+use crate::resolve::{Reference, is_variable_name};
+
+/// Most servers of one configuration.
+const SERVERS_MAX: usize = 256;
+
+const ONLY_STDIO: [&str; 3] = ["env", "env_pass", "cwd"];
+const ONLY_HTTP: [&str; 3] = ["bearer", "ca_file", "dangerous_plaintext"];
+
+pub(super) fn servers(
+    reader: &mut Reader<'_>,
+    table: &Table<'_, '_>,
+    around: &Surroundings<'_>,
+    store: &Store,
+) -> Vec<Server> {
+    let children = reader.children(table);
+    if children.len() > SERVERS_MAX {
+        let got = format!("{} servers", children.len());
+        let want = format!("at most {SERVERS_MAX}");
+        reader.note(table.offset, "servers", &Says { got: &got, want: &want, fix: "remove some" });
+    }
+    children.iter().filter_map(|child| server(reader, child, around, store)).collect()
+}
+
+fn server(
+    reader: &mut Reader<'_>,
+    table: &Table<'_, '_>,
+    around: &Surroundings<'_>,
+    store: &Store,
+) -> Option<Server> {
+    reader.unknown_keys(table);
+    let written = table.name.strip_prefix("servers.").unwrap_or(&table.name);
+    let name = ServerName::parse(written);
+    if name.is_err() {
+        let want = "1 to 32 of `a-z 0-9 - _`, beginning and ending with a letter or digit, without `__`";
+        let fix = "rename the server; tools are shown as `NAME__tool`";
+        reader.note(table.offset, &table.name, &Says { got: &shown(written), want, fix });
+    }
+    let transport = transport(reader, table, around, store, written);
+    let environment = environment(reader, table);
+    let secret_tools = secret_tools(reader, table);
+    let era = match reader.choice(table, "era") {
+        Some("legacy") => Era::Legacy,
+        Some("modern") => Era::Modern,
+        _ => Era::Auto,
+    };
+    let shareable = reader.bool(table, "shareable");
+    Some(Server { name: name.ok()?, transport: transport?, shareable, environment, era, secret_tools })
+}
+
+fn transport(
+    reader: &mut Reader<'_>,
+    table: &Table<'_, '_>,
+    around: &Surroundings<'_>,
+    store: &Store,
+    name: &str,
+) -> Option<Transport> {
+    match (table.has("command"), table.has("url")) {
+        (Some(_), None) => {
+            foreign(reader, table, &ONLY_HTTP, "url");
+            stdio(reader, table, around, store, name).map(Transport::Stdio)
+        }
+        (None, Some(_)) => {
+            foreign(reader, table, &ONLY_STDIO, "command");
+            http(reader, table, around).map(Transport::Http)
+        }
+        (None, None) => {
+            let fix = "add `command = [\"program\", \"argument\"]` or `url = \"https://…\"`";
+            let says = Says { got: "neither `command` nor `url`", want: "one of them", fix };
+            reader.note(table.offset, &table.name, &says);
+            None
+        }
+        (Some(_), Some(offset)) => {
+            let says = Says { got: "both `command` and `url`", want: "one of them", fix: "remove one" };
+            reader.note(offset, &table.key("url"), &says);
+            None
+        }
+    }
+}
+
+fn foreign(reader: &mut Reader<'_>, table: &Table<'_, '_>, names: &[&str], with: &str) {
+    for name in names {
+        if let Some(offset) = table.has(name) {
+            let got = format!("a key that works only with `{with}`");
+            let fix = format!("remove it, or use `{with}`");
+            reader.note(offset, &table.key(name), &Says { got: &got, want: "no such key here", fix: &fix });
+        }
+    }
+}
+
+fn stdio(
+    reader: &mut Reader<'_>,
+    table: &Table<'_, '_>,
+    around: &Surroundings<'_>,
+    store: &Store,
+    name: &str,
+) -> Option<Stdio> {
+    let env = env(reader, table, around);
+    let env_pass = env_pass(reader, table, &env);
+    let given = reader.text(table, "cwd");
+    let own_directory = given.is_none();
+    let cwd = given.map(|given| path(reader, &table.key("cwd"), &given, around));
+    let command = reader.list(table, "command")?;
+    let key = table.key("command");
+    for part in &command.value {
+        if part.value.contains('\0') {
+            let says = Says { got: "a NUL byte", want: "text without NUL", fix: "remove it" };
+            reader.note(part.offset, &key, &says);
+        }
+    }
+    let mut parts = command.value.into_iter().map(|part| part.value);
+    let program = parts.next().filter(|program| !program.is_empty());
+    if program.is_none() {
+        let fix = "write it like `[\"npx\", \"-y\", \"some-server\"]`";
+        let says = Says { got: "no program", want: "a program and its arguments", fix };
+        reader.note(command.offset, &key, &says);
+    }
+    let cwd = cwd.unwrap_or_else(|| store.path.join("servers").join(name));
+    Some(Stdio { program: program?, args: parts.collect(), env, env_pass, cwd, own_directory })
+}
+
+fn env(reader: &mut Reader<'_>, table: &Table<'_, '_>, around: &Surroundings<'_>) -> Vec<(String, Secret)> {
+    let mut env = Vec::new();
+    for (name, value) in reader.map(table, "env") {
+        let key = format!("{}.{}", table.key("env"), name.value);
+        variable(reader, &key, &name);
+        if let Some(secret) = secret(reader, &key, &value, around) {
+            env.push((name.value, secret));
+        }
+    }
+    env
+}
+
+fn variable(reader: &mut Reader<'_>, key: &str, name: &At<String>) {
+    if !is_variable_name(&name.value) {
+        let want = "a variable name: 1 to 128 of `A-Z a-z 0-9 _`, not beginning with a digit";
+        let says = Says { got: &shown(&name.value), want, fix: "rename it" };
+        reader.note(name.offset, key, &says);
+    }
+}
+
+fn env_pass(reader: &mut Reader<'_>, table: &Table<'_, '_>, env: &[(String, Secret)]) -> Vec<String> {
+    let key = table.key("env_pass");
+    let Some(given) = reader.list(table, "env_pass") else {
+        let mut names = default_list(Section::Server, "env_pass");
+        names.retain(|name| env.iter().all(|(set, _)| set != name));
+        return names;
+    };
+    for name in &given.value {
+        variable(reader, &key, name);
+        if env.iter().any(|(set, _)| *set == name.value) {
+            let says = Says {
+                got: &shown(&name.value),
+                want: "each variable once",
+                fix: "remove it here or in `env`",
+            };
+            reader.note(name.offset, &key, &says);
+        }
+    }
+    given.value.into_iter().map(|name| name.value).collect()
+}
+
+/// The secret behind a value; noted and `None` when it cannot be read.
+fn secret(
+    reader: &mut Reader<'_>,
+    key: &str,
+    given: &At<String>,
+    around: &Surroundings<'_>,
+) -> Option<Secret> {
+    let reference = Reference::parse(&given.value);
+    let source = match &reference {
+        Reference::Env(name) => format!("the environment variable `{name}`"),
+        Reference::File(path) => format!("the file {}", shown(path)),
+        Reference::Literal(_) => "this text".to_owned(),
+        Reference::Broken => {
+            let want = "plain text, or exactly one of `\"${env:NAME}\"`, `\"${file:path}\"`";
+            let fix = "let the reference be the whole value";
+            reader.note(given.offset, key, &Says { got: "text with `${` in it (not shown)", want, fix });
+            return None;
+        }
+    };
+    match reference.resolve(around.base_dir, around.resolve) {
+        Ok(secret) => Some(secret),
+        Err(fault) => {
+            let got = format!("{source}, which cannot be used: {fault}");
+            let fix = "set the variable or write the file before starting";
+            reader.note(given.offset, key, &Says { got: &got, want: "text that can be read", fix });
+            None
+        }
+    }
+}
+
+fn http(reader: &mut Reader<'_>, table: &Table<'_, '_>, around: &Surroundings<'_>) -> Option<Http> {
+    let dangerous_plaintext = reader.bool(table, "dangerous_plaintext");
+    let bearer = bearer(reader, table, around);
+    let ca_file = reader.text(table, "ca_file");
+    let ca_offset = ca_file.as_ref().map(|given| given.offset);
+    let ca_file = ca_file.map(|given| path(reader, &table.key("ca_file"), &given, around));
+    let url = reader.text(table, "url")?;
+    let key = table.key("url");
+    let reached = reach(&url.value);
+    match reached {
+        None => {
+            let want = "an `https://` URL without user name, password or `#`";
+            let fix = "write it like `\"https://mcp.example.com/mcp\"`; a credential goes into `bearer`";
+            reader.note(url.offset, &key, &Says { got: "something else (not shown)", want, fix });
+        }
+        Some(Reach::Plaintext) if !dangerous_plaintext => {
+            let want = "`https://`, or `http://` to this machine";
+            let fix = "use `https://`, or set `dangerous_plaintext = true` for this server";
+            reader.note(url.offset, &key, &Says { got: "`http://` to another machine", want, fix });
+        }
+        Some(_) => {}
+    }
+    if let (Some(offset), Some(Reach::Loopback | Reach::Plaintext)) = (ca_offset, reached) {
+        let says = Says { got: "certificates for an `http://` URL", want: "`https://`", fix: "remove it" };
+        reader.note(offset, &table.key("ca_file"), &says);
+    }
+    Some(Http { url: url.value, bearer, ca_file, dangerous_plaintext })
+}
+
+fn bearer(reader: &mut Reader<'_>, table: &Table<'_, '_>, around: &Surroundings<'_>) -> Option<Secret> {
+    let given = reader.text(table, "bearer")?;
+    let key = table.key("bearer");
+    if matches!(Reference::parse(&given.value), Reference::Literal(_)) {
+        let want = "`\"${file:path}\"` or `\"${env:NAME}\"`";
+        let fix = "put the secret into a file of mode 0600, name that file here, and replace the secret, since it was written down";
+        reader.note(given.offset, &key, &Says { got: "a literal (not shown)", want, fix });
+        return None;
+    }
+    let secret = secret(reader, &key, &given, around)?;
+    let sendable = |b: u8| b.is_ascii_graphic();
+    if secret.reveal().is_empty() || !secret.reveal().bytes().all(sendable) {
+        let want = "visible ASCII characters without spaces, as a header can carry";
+        let fix = "check what the file or variable holds";
+        reader.note(given.offset, &key, &Says { got: "a secret with other characters", want, fix });
+        return None;
+    }
+    Some(secret)
+}
+
+fn environment(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> String {
+    let Some(given) = reader.text(table, "environment") else {
+        return "local".to_owned();
+    };
+    // The same grammar as a group's name, so that policies can write either without escapes.
+    if GroupName::parse(&given.value).is_err() {
+        let want = "1 to 64 of `a-z 0-9 . _ -`, beginning and ending with a letter or digit";
+        let fix = "write a plain word such as `\"local\"` or `\"production\"`";
+        reader.note(given.offset, &table.key("environment"), &Says { got: &shown(&given.value), want, fix });
+    }
+    given.value
+}
+
+fn secret_tools(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> BTreeSet<ToolName> {
+    let mut tools = BTreeSet::new();
+    for given in reader.list(table, "secret_tools").map(|list| list.value).unwrap_or_default() {
+        match ToolName::parse(&given.value) {
+            Ok(name) => drop(tools.insert(name)),
+            Err(_) => {
+                let want = "a tool's own name: 1 to 128 of `A-Z a-z 0-9 _ . / -`";
+                let fix = "write the name as the server lists it, without `SERVER__`";
+                let says = Says { got: &shown(&given.value), want, fix };
+                reader.note(given.offset, &table.key("secret_tools"), &says);
+            }
+        }
+    }
+    tools
+}

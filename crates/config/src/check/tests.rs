@@ -1,0 +1,279 @@
+//! Golden problem lists, defaults, and properties over random files.
+
+use std::path::Path;
+
+use ports::secret::Secret;
+use proptest::prelude::*;
+
+use crate::keys::{KEYS, Kind, Section};
+use crate::{Config, ConfigProblem, Era, Resolve, ResolveFault, Transport};
+
+/// Knows `TOKEN`, `SPACED` and `run/token`.
+struct Given;
+
+impl Resolve for Given {
+    fn env(&self, name: &str) -> Result<Secret, ResolveFault> {
+        match name {
+            "TOKEN" => Ok(Secret::new("from-env".to_owned())),
+            "SPACED" => Ok(Secret::new("two words".to_owned())),
+            _ => Err(ResolveFault("it is not set".to_owned())),
+        }
+    }
+
+    fn file(&self, path: &Path) -> Result<Secret, ResolveFault> {
+        match path.to_str() {
+            Some("/etc/callgate/run/token") => Ok(Secret::new("from-file\n".to_owned())),
+            _ => Err(ResolveFault("no such file".to_owned())),
+        }
+    }
+}
+
+fn parse(text: &str) -> Result<Config, Vec<ConfigProblem>> {
+    Config::parse("callgate.toml", text, Path::new("/etc/callgate"), &Given)
+}
+
+fn problems(text: &str) -> Vec<ConfigProblem> {
+    parse(text).err().unwrap_or_default()
+}
+
+/// Compares all problems of a file, one line each, with what is expected.
+fn check(text: &str, expected: &[&str]) {
+    let lines: Vec<_> = problems(text).iter().map(ToString::to_string).collect();
+    assert!(lines == expected, "found:\n{}", lines.join("\n"));
+}
+
+#[test]
+fn an_empty_file_is_the_safe_default() {
+    let config = parse("").ok().unwrap();
+    assert!(config.listen.address.ip().is_loopback());
+    assert!(config.listen.allowed_origins.is_empty());
+    assert!(config.servers.is_empty());
+    assert!(config.weakenings().is_empty());
+    assert_eq!(config.store.path, Path::new("/etc/callgate/state"));
+    assert_eq!(config.policy.paths, [Path::new("/etc/callgate/policies")]);
+    assert_eq!(config.limits.call, model::limits::CallLimits::DEFAULT);
+    assert_eq!(config.limits.request, model::limits::JsonLimits::REQUEST);
+}
+
+#[test]
+fn the_documented_defaults_are_the_real_ones() {
+    let mut text = String::new();
+    for section in Section::ALL {
+        let name = if section == Section::Server { "servers.a" } else { section.name() };
+        text.push_str(&format!("[{name}]\n"));
+        if section == Section::Server {
+            text.push_str("command = [\"a\"]\n");
+        }
+        for key in section.keys().filter(|key| !key.default.is_empty()) {
+            if section != Section::Server || key.name != "dangerous_plaintext" {
+                text.push_str(&format!("{} = {}\n", key.name, key.default));
+            }
+        }
+    }
+    let written = parse(&text).map_err(|problems| format!("{problems:?}")).ok().unwrap();
+    let silent = parse("[servers.a]\ncommand = [\"a\"]\n").ok().unwrap();
+    assert_eq!(written.listen, silent.listen);
+    assert_eq!(written.store, silent.store);
+    assert_eq!(written.policy, silent.policy);
+    assert_eq!(written.limits, silent.limits);
+    assert_eq!(written.log, silent.log);
+    let facts = |config: &Config| match config.servers.as_slice() {
+        [server] => match &server.transport {
+            Transport::Stdio(stdio) => (
+                stdio.env_pass.clone(),
+                stdio.env.len(),
+                server.shareable,
+                server.environment.clone(),
+                server.era,
+                server.secret_tools.clone(),
+            ),
+            Transport::Http(_) => panic!("a command is no url"),
+        },
+        _ => panic!("one server"),
+    };
+    assert_eq!(facts(&written), facts(&silent));
+}
+
+#[test]
+fn servers_are_read_and_secrets_resolved() {
+    let config = parse(
+        r#"
+        [servers.files]
+        command = ["node", "server.js", "/srv"]
+        env = { PLAIN = "x", TOKEN = "${env:TOKEN}", FILE = "${file:run/token}" }
+        env_pass = ["PATH"]
+        secret_tools = ["read_secret"]
+        [servers.remote]
+        url = "https://mcp.example.com/mcp"
+        bearer = "${file:run/token}"
+        ca_file = "ca.pem"
+        era = "modern"
+        shareable = true
+        environment = "production"
+        "#,
+    )
+    .ok()
+    .unwrap();
+    let [files, remote] = config.servers.as_slice() else { panic!("two servers") };
+    let Transport::Stdio(stdio) = &files.transport else { panic!("a child") };
+    assert_eq!((stdio.program.as_str(), stdio.args.len()), ("node", 2));
+    assert_eq!(stdio.cwd, Path::new("/etc/callgate/state/servers/files"));
+    assert!(stdio.own_directory);
+    let env: Vec<_> = stdio.env.iter().map(|(name, value)| (name.as_str(), value.reveal())).collect();
+    assert_eq!(env, [("FILE", "from-file"), ("PLAIN", "x"), ("TOKEN", "from-env")]);
+    assert_eq!(stdio.env_pass, ["PATH"]);
+    assert_eq!(files.secret_tools.len(), 1);
+    let Transport::Http(http) = &remote.transport else { panic!("a url") };
+    assert_eq!(http.bearer.as_ref().map(Secret::reveal), Some("from-file"));
+    assert_eq!(http.ca_file.as_deref(), Some(Path::new("/etc/callgate/ca.pem")));
+    assert_eq!(
+        (remote.era, remote.shareable, remote.environment.as_str()),
+        (Era::Modern, true, "production")
+    );
+}
+
+#[test]
+fn weakening_keys_are_reported_when_on() {
+    let config = parse(
+        "[listen]\naddress = \"0.0.0.0:80\"\ndangerous_plaintext = true\n\
+         [servers.a]\nurl = \"http://10.0.0.1/\"\ndangerous_plaintext = true\n",
+    );
+    let weakenings = config.map(|config| config.weakenings()).ok().unwrap();
+    assert_eq!(weakenings, ["listen.dangerous_plaintext", "servers.a.dangerous_plaintext"]);
+}
+
+#[test]
+fn every_problem_of_a_file_is_shown_at_once() {
+    check(
+        include_str!("../../tests/wrong/many.toml"),
+        &include_str!("../../tests/wrong/many.out").lines().collect::<Vec<_>>(),
+    );
+}
+
+#[test]
+fn servers_have_their_own_problems() {
+    check(
+        include_str!("../../tests/wrong/servers.toml"),
+        &include_str!("../../tests/wrong/servers.out").lines().collect::<Vec<_>>(),
+    );
+}
+
+#[test]
+fn text_that_is_not_toml_has_every_syntax_problem() {
+    check(
+        include_str!("../../tests/wrong/syntax.toml"),
+        &include_str!("../../tests/wrong/syntax.out").lines().collect::<Vec<_>>(),
+    );
+}
+
+#[test]
+fn a_file_that_is_too_large_is_not_read() {
+    let found = problems(&"#".repeat((1 << 20) + 1));
+    assert_eq!(found.len(), 1);
+    assert!(found.iter().all(|problem| problem.want.contains("at most 1048576 bytes")));
+}
+
+#[test]
+fn a_secret_in_the_wrong_place_is_never_repeated() {
+    let secret = "sk-live-0123456789";
+    for text in [
+        format!("[servers.a]\nurl = \"https://a.example/\"\nbearer = \"{secret}\""),
+        format!("[servers.a]\nurl = \"https://a.example/\"\nbearer = [\"{secret}\"]"),
+        format!("[servers.a]\nurl = \"https://u:{secret}@a.example/\""),
+        format!("[servers.a]\ncommand = [\"a\"]\nenv = {{ A = \"x${{{secret}\" }}"),
+        format!("[servers.a]\ncommand = [\"a\"]\nenv = {{ A = [\"{secret}\"] }}"),
+        format!("[servers.a]\ncommand = [\"a\"]\nenv = \"{secret}\""),
+        format!("[servers.a]\nurl = \"https://a.example/\"\nbearer = \"{secret}"),
+        format!("[servers.a]\nurl = \"https://a.example/\"\nbearer = {secret}"),
+    ] {
+        let found = problems(&text);
+        assert!(!found.is_empty(), "{text}");
+        for problem in found {
+            let whole = format!("{problem} {problem:?}");
+            assert!(!whole.contains("0123456789"), "{whole}");
+        }
+    }
+}
+
+#[test]
+fn the_example_is_valid_and_shows_every_key() {
+    let text = include_str!("../../../../examples/callgate.toml");
+    let lines = problems(text).iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert!(lines.is_empty(), "{}", lines.join("\n"));
+    for key in KEYS {
+        assert!(text.contains(&format!("{} = ", key.name)), "the example does not show `{}`", key.name);
+    }
+}
+
+/// Lines that are nearly right, so that random files get past the grammar.
+fn line() -> impl Strategy<Value = String> {
+    let names = KEYS.iter().map(|key| key.name.to_owned()).collect::<Vec<_>>();
+    let name = prop_oneof![4 => proptest::sample::select(names), 1 => "[a-z_]{1,12}"];
+    let value = prop_oneof![
+        Just("true".to_owned()),
+        Just("-1".to_owned()),
+        Just("99999999999999999999".to_owned()),
+        Just("1.5".to_owned()),
+        Just("1979-05-27".to_owned()),
+        Just("[]".to_owned()),
+        Just("[1, \"a\", []]".to_owned()),
+        Just("{ A = \"${env:TOKEN}\", b = 1 }".to_owned()),
+        Just("\"${file:run/token}\"".to_owned()),
+        "\"[ -!#-\\[\\]-~é]{0,20}\"",
+    ];
+    let table = prop_oneof![
+        Just("[listen]".to_owned()),
+        Just("[servers.a]".to_owned()),
+        Just("[servers.\"B é\"]".to_owned()),
+        Just("[servers]".to_owned()),
+        Just("[limits]".to_owned()),
+        Just("[log]".to_owned()),
+        Just("[[policy]]".to_owned()),
+        Just("[nonsense]".to_owned()),
+    ];
+    prop_oneof![3 => (name, value).prop_map(|(name, value)| format!("{name} = {value}")), 1 => table]
+}
+
+fn complete(problem: &ConfigProblem) -> bool {
+    let one_line = |text: &str| !text.is_empty() && !text.contains(['\n', '\r']);
+    problem.line > 0
+        && problem.column > 0
+        && [&problem.file, &problem.key, &problem.got, &problem.want, &problem.fix]
+            .into_iter()
+            .all(|t| one_line(t))
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics_and_every_problem_is_complete(text in "\\PC{0,200}") {
+        for problem in problems(&text) {
+            prop_assert!(complete(&problem), "{problem:?}");
+        }
+    }
+
+    #[test]
+    fn no_nearly_right_file_panics_and_every_problem_is_complete(
+        lines in proptest::collection::vec(line(), 0..12)
+    ) {
+        for problem in problems(&lines.join("\n")) {
+            prop_assert!(complete(&problem), "{problem:?}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_never_ignored(name in "[a-z]{1,10}_x") {
+        for section in Section::ALL {
+            let table = if section == Section::Server { "servers.a" } else { section.name() };
+            let text = format!("[{table}]\n{name} = 1\n");
+            let key = format!("{table}.{name}");
+            prop_assert!(problems(&text).iter().any(|problem| problem.key == key));
+        }
+    }
+}
+
+#[test]
+fn keys_that_hold_secrets_are_known_to_hide() {
+    let hiding: Vec<_> = KEYS.iter().filter(|key| key.kind.hides()).map(|key| key.name).collect();
+    assert_eq!(hiding, ["env", "bearer"]);
+    assert!(!Kind::Text.hides());
+}

@@ -1,0 +1,307 @@
+//! Every key: section, type, default, meaning. The one place from which reading, schema and reference page follow.
+//!
+//! Must never have a key whose default permits anything, nor one that weakens protection without `dangerous_`.
+
+/// A table of the file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Section {
+    Listen,
+    Store,
+    Policy,
+    Limits,
+    Server,
+    Log,
+}
+
+impl Section {
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Listen, Self::Store, Self::Policy, Self::Limits, Self::Server, Self::Log];
+
+    /// The name of its table at the top of the file.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Listen => "listen",
+            Self::Store => "store",
+            Self::Policy => "policy",
+            Self::Limits => "limits",
+            Self::Server => "servers",
+            Self::Log => "log",
+        }
+    }
+
+    /// The name as the reference shows it.
+    pub(crate) const fn title(self) -> &'static str {
+        match self {
+            Self::Server => "servers.NAME",
+            other => other.name(),
+        }
+    }
+
+    pub(crate) const fn doc(self) -> &'static str {
+        match self {
+            Self::Listen => "Where clients come in.",
+            Self::Store => "Where state is kept.",
+            Self::Policy => "Where policies are read from.",
+            Self::Limits => "The bounds. Each is a number; none can be switched off.",
+            Self::Server => {
+                "One upstream server; `NAME` is 1 to 32 of `a-z 0-9 - _` without `__`. Give either `command` or `url`."
+            }
+            Self::Log => "What is printed on standard error while running. This is not the record.",
+        }
+    }
+
+    /// Its keys, in the order of the reference.
+    pub(crate) fn keys(self) -> impl Iterator<Item = &'static Key> {
+        KEYS.iter().filter(move |key| key.section == self)
+    }
+}
+
+/// What a key holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    Text,
+    Bool,
+    Integer {
+        min: u64,
+        max: u64,
+    },
+    TextList,
+    Choice(&'static [&'static str]),
+    /// Text that must be a reference to a secret.
+    Secret,
+    /// A table of texts, each of which may be a reference.
+    SecretMap,
+}
+
+impl Kind {
+    /// The kind as problems and the reference name it.
+    pub(crate) fn words(self) -> String {
+        match self {
+            Self::Text => "a string".to_owned(),
+            Self::Bool => "`true` or `false`".to_owned(),
+            Self::Integer { min, max } => format!("an integer from {min} to {max}"),
+            Self::TextList => "a list of strings".to_owned(),
+            Self::Choice(words) => format!("one of {}", crate::problem::quoted(words.iter().copied())),
+            Self::Secret => "`\"${file:path}\"` or `\"${env:NAME}\"`".to_owned(),
+            Self::SecretMap => "a table of strings".to_owned(),
+        }
+    }
+
+    /// True when what was written may be a secret and so is never shown.
+    pub(crate) const fn hides(self) -> bool {
+        matches!(self, Self::Secret | Self::SecretMap)
+    }
+}
+
+/// One key.
+#[derive(Debug)]
+pub(crate) struct Key {
+    pub(crate) section: Section,
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    /// TOML text of the default; empty when there is none.
+    pub(crate) default: &'static str,
+    pub(crate) doc: &'static str,
+}
+
+const fn key(
+    section: Section,
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    doc: &'static str,
+) -> Key {
+    Key { section, name, kind, default, doc }
+}
+
+use Kind::{Bool, Choice, Integer, Secret, SecretMap, Text, TextList};
+use Section::{Limits, Listen, Log, Policy, Server, Store};
+
+/// Every key there is.
+pub(crate) static KEYS: &[Key] = &[
+    key(
+        Listen,
+        "address",
+        Text,
+        "\"127.0.0.1:8787\"",
+        "IP address and port. An address that other machines can reach needs `dangerous_plaintext`, because there is no TLS on this side yet.",
+    ),
+    key(
+        Listen,
+        "allowed_origins",
+        TextList,
+        "[]",
+        "Browser origins that may call, each `scheme://host` or `scheme://host:port`. A request with any other `Origin` is refused. There is no wildcard.",
+    ),
+    key(
+        Listen,
+        "allowed_hosts",
+        TextList,
+        "[]",
+        "`Host` values that are accepted besides the loopback names, each `host` or `host:port`. There is no wildcard.",
+    ),
+    key(
+        Listen,
+        "dangerous_plaintext",
+        Bool,
+        "false",
+        "Serve an address that other machines can reach without TLS: keys and data can be read on the way. Printed at start.",
+    ),
+    key(Store, "path", Text, "\"state\"", "Directory of the database, relative to this file."),
+    key(
+        Policy,
+        "paths",
+        TextList,
+        "[\"policies\"]",
+        "Files, or directories whose `.cedar` files are read, relative to this file. With no policy nothing is permitted.",
+    ),
+    key(
+        Limits,
+        "request_bytes_max",
+        Integer { min: 1024, max: 67_108_864 },
+        "4194304",
+        "Bytes of one request of a client.",
+    ),
+    key(
+        Limits,
+        "upstream_seconds_max",
+        Integer { min: 1, max: 86_400 },
+        "300",
+        "Seconds an upstream has for one call, progress or not. After that the outcome is `unknown`.",
+    ),
+    key(
+        Limits,
+        "result_bytes_max",
+        Integer { min: 1024, max: 268_435_456 },
+        "16777216",
+        "Bytes of one upstream result, all its events together.",
+    ),
+    key(
+        Limits,
+        "open_calls_per_task_max",
+        Integer { min: 1, max: 65_536 },
+        "256",
+        "Calls one task may have open at once. More are refused with `limit_exceeded`.",
+    ),
+    key(
+        Limits,
+        "connections_max",
+        Integer { min: 1, max: 65_536 },
+        "1024",
+        "Client connections open at once. More wait to be accepted.",
+    ),
+    key(
+        Server,
+        "command",
+        TextList,
+        "",
+        "Program and arguments of a child process that speaks MCP on standard input and output. No shell is involved.",
+    ),
+    key(
+        Server,
+        "url",
+        Text,
+        "",
+        "The MCP endpoint of a server behind HTTP: `https://…`, or `http://` to this machine.",
+    ),
+    key(
+        Server,
+        "env",
+        SecretMap,
+        "{}",
+        "Variables for the child: text, or `\"${env:NAME}\"`, or `\"${file:path}\"` for a secret. Only with `command`.",
+    ),
+    key(
+        Server,
+        "env_pass",
+        TextList,
+        "[\"HOME\", \"LANG\", \"LOGNAME\", \"PATH\", \"TERM\", \"TZ\", \"USER\"]",
+        "Variables the child gets as Callgate has them. It gets no others. Only with `command`.",
+    ),
+    key(
+        Server,
+        "cwd",
+        Text,
+        "",
+        "Directory the child runs in, relative to this file. Without it: a directory of its own, `servers/NAME` in the store. Only with `command`.",
+    ),
+    key(
+        Server,
+        "shareable",
+        Bool,
+        "false",
+        "One child or session may serve several agents. Otherwise each agent has its own, so that one agent's state never answers another.",
+    ),
+    key(
+        Server,
+        "environment",
+        Text,
+        "\"local\"",
+        "The environment this server belongs to, as policies see it: 1 to 64 of `a-z 0-9 . _ -`.",
+    ),
+    key(
+        Server,
+        "era",
+        Choice(&["auto", "legacy", "modern"]),
+        "\"auto\"",
+        "Which MCP to speak with it: `legacy` is the session revisions up to 2025-11-25, `modern` is 2026-07-28, `auto` asks.",
+    ),
+    key(
+        Server,
+        "bearer",
+        Secret,
+        "",
+        "Sent to this server as `Authorization: Bearer …`: `\"${file:path}\"` or `\"${env:NAME}\"`, never the secret itself. Only with `url`.",
+    ),
+    key(
+        Server,
+        "ca_file",
+        Text,
+        "",
+        "PEM certificates to trust for this server instead of the built-in ones, relative to this file. Only with `https://`.",
+    ),
+    key(
+        Server,
+        "secret_tools",
+        TextList,
+        "[]",
+        "Names of tools whose results are secrets. The shipped policies refuse these to agents.",
+    ),
+    key(
+        Server,
+        "dangerous_plaintext",
+        Bool,
+        "false",
+        "Reach a server on another machine by `http://`: what is sent, the bearer too, can be read on the way. Printed at start.",
+    ),
+    key(Log, "format", Choice(&["human", "json"]), "\"human\"", "How lines look."),
+    key(
+        Log,
+        "level",
+        Choice(&["error", "warn", "info", "debug", "trace"]),
+        "\"info\"",
+        "How much is printed. No level prints arguments, results or secrets.",
+    ),
+];
+
+/// The key of that name in that section.
+pub(crate) fn find(section: Section, name: &str) -> Option<&'static Key> {
+    section.keys().find(|key| key.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_few_keys_and_units_and_dangers_are_in_their_names() {
+        assert!(KEYS.len() < 60);
+        for key in KEYS {
+            assert_eq!(KEYS.iter().filter(|k| k.section == key.section && k.name == key.name).count(), 1);
+            assert!(key.doc.ends_with('.'), "{}", key.name);
+            if matches!(key.kind, Integer { .. }) {
+                assert!(key.name.ends_with("_max"), "{}", key.name);
+            }
+        }
+    }
+}

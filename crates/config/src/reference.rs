@@ -1,0 +1,98 @@
+//! The published JSON Schema and reference page, from the table of keys. Must never say what the table does not.
+
+use serde_json::{Map, Value, json};
+
+use crate::keys::{Key, Kind, Section};
+
+/// The JSON Schema (2020-12) of the configuration, for editors. It checks names and types; `callgate config check`
+/// checks the rest.
+#[must_use]
+pub fn json_schema() -> String {
+    let mut tables = Map::new();
+    for section in Section::ALL {
+        let mut table = table_schema(section);
+        if section == Section::Server {
+            table = json!({
+                "type": "object",
+                "propertyNames": { "pattern": "^[a-z0-9](?:[a-z0-9_-]{0,30}[a-z0-9])?$", "not": { "pattern": "__" } },
+                "additionalProperties": table,
+            });
+        }
+        tables.insert(section.name().to_owned(), table);
+    }
+    let schema = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "callgate.toml",
+        "type": "object",
+        "additionalProperties": false,
+        "properties": tables,
+    });
+    format!("{schema:#}\n")
+}
+
+fn table_schema(section: Section) -> Value {
+    let properties: Map<_, _> = section.keys().map(|key| (key.name.to_owned(), key_schema(key))).collect();
+    let mut schema = json!({
+        "type": "object",
+        "description": section.doc(),
+        "additionalProperties": false,
+        "properties": properties,
+    });
+    if let (Section::Server, Some(object)) = (section, schema.as_object_mut()) {
+        object.insert("oneOf".to_owned(), json!([{ "required": ["command"] }, { "required": ["url"] }]));
+    }
+    schema
+}
+
+fn key_schema(key: &Key) -> Value {
+    let mut schema = match key.kind {
+        Kind::Text => json!({ "type": "string" }),
+        Kind::Bool => json!({ "type": "boolean" }),
+        Kind::Integer { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
+        Kind::TextList => json!({ "type": "array", "items": { "type": "string" } }),
+        Kind::Choice(words) => json!({ "enum": words }),
+        Kind::Secret => json!({ "type": "string", "pattern": r"^\$\{(?:env|file):[^${}]+\}$" }),
+        Kind::SecretMap => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
+    };
+    if let Some(object) = schema.as_object_mut() {
+        object.insert("description".to_owned(), json!(key.doc));
+        // Every default is a scalar, a list of strings or `{}`: the same text in TOML and in JSON.
+        if let Ok(default) = serde_json::from_str::<Value>(key.default) {
+            object.insert("default".to_owned(), default);
+        }
+    }
+    schema
+}
+
+/// The reference page, in Markdown.
+#[must_use]
+pub fn markdown() -> String {
+    let mut page = String::from(HEAD);
+    for section in Section::ALL {
+        page.push_str(&format!("\n## `[{}]`\n\n{}\n\n", section.title(), section.doc()));
+        page.push_str("| key | type | default | meaning |\n|---|---|---|---|\n");
+        for key in section.keys() {
+            let default =
+                if key.default.is_empty() { "none".to_owned() } else { format!("`{}`", key.default) };
+            page.push_str(&format!("| `{}` | {} | {default} | {} |\n", key.name, key.kind.words(), key.doc));
+        }
+    }
+    page
+}
+
+const HEAD: &str = "# Configuration
+
+<!-- Written by the `config` crate from its table of keys; a test compares. Do not edit. -->
+
+One TOML file, `callgate.toml`. Every key has a default but a server's `command` or `url`; an empty file is valid.
+An unknown key is a problem, never ignored. `callgate config check` shows every problem at once, each with file,
+line, column, key, what was found, what is wanted and how to fix it.
+
+Relative paths start at the directory of the file. Sizes and times carry their unit in the key's name. Keys that
+weaken protection begin with `dangerous_` and are printed at start.
+
+A secret is written as a reference, which must be the whole value: `\"${file:path}\"` or `\"${env:NAME}\"`. One line
+end at the end of the file is not part of the secret; at most 64 KiB are read.
+
+For editors there is a [JSON Schema](callgate.schema.json).
+";

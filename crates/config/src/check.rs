@@ -10,7 +10,7 @@ use model::limits::{CallLimits, JsonLimits};
 use toml::de::DeTable;
 
 use crate::domain::{Config, Limits, Listen, Log, LogFormat, LogLevel, Policy, Store};
-use crate::keys::{Section, find};
+use crate::keys::Section;
 use crate::problem::{ConfigProblem, shown};
 use crate::read::{At, Reader, Says, Table};
 use crate::resolve::Resolve;
@@ -61,14 +61,13 @@ fn whole(reader: &mut Reader<'_>, root: &DeTable<'_>, around: &Surroundings<'_>)
     for table in [&listen_table, &store_table, &policy_table, &limits_table, &log_table] {
         reader.unknown_keys(table);
     }
-    let store = store(reader, &store_table, around);
     Config {
         listen: listen(reader, &listen_table),
+        store: store(reader, &store_table, around),
         policy: policy(reader, &policy_table, around),
         limits: limits(reader, &limits_table),
-        servers: servers::servers(reader, &servers_table, around, &store),
+        servers: servers::servers(reader, &servers_table, around),
         log: log(reader, &log_table),
-        store,
     }
 }
 
@@ -167,17 +166,6 @@ fn log(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Log {
         _ => LogLevel::Info,
     };
     Log { format, level }
-}
-
-/// The default of a list key, from the table of keys.
-fn default_list(section: Section, name: &str) -> Vec<String> {
-    let text = find(section, name).map_or("[]", |key| key.default);
-    let plain = text.trim_matches(['[', ']']);
-    plain
-        .split(',')
-        .map(|item| item.trim().trim_matches('"').to_owned())
-        .filter(|item| !item.is_empty())
-        .collect()
 }
 
 #[cfg(test)]

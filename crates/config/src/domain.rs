@@ -97,12 +97,10 @@ pub struct Stdio {
     pub args: Vec<String>,
     /// Variables it gets, with these values. May be secrets.
     pub env: Vec<(String, Secret)>,
-    /// Variables it gets as Callgate has them. Nothing else is passed.
+    /// Variables it gets as Callgate has them, besides those that every child gets.
     pub env_pass: Vec<String>,
-    /// Where it runs. Callgate makes this directory when `own_directory` is true.
-    pub cwd: PathBuf,
-    /// True when no `cwd` was written, so that `cwd` is `servers/NAME` in the store.
-    pub own_directory: bool,
+    /// Where it runs. Without one, each child gets a private directory of its own.
+    pub cwd: Option<PathBuf>,
 }
 
 /// A server behind a URL.
@@ -112,7 +110,7 @@ pub struct Http {
     pub url: String,
     /// Sent as `Authorization: Bearer …`.
     pub bearer: Option<Secret>,
-    /// Certificates (PEM) to trust for it, instead of the built-in ones.
+    /// Certificates (PEM) to trust for it, besides the public authorities.
     pub ca_file: Option<PathBuf>,
     /// True when a server on another machine is reached without TLS.
     pub dangerous_plaintext: bool,

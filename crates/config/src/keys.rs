@@ -215,15 +215,15 @@ pub(crate) static KEYS: &[Key] = &[
         Server,
         "env_pass",
         TextList,
-        "[\"HOME\", \"LANG\", \"LOGNAME\", \"PATH\", \"TERM\", \"TZ\", \"USER\"]",
-        "Variables the child gets as Callgate has them. It gets no others. Only with `command`.",
+        "[]",
+        "Variables the child gets as Callgate has them, besides `PATH`, `HOME`, `LANG`, `LC_ALL`, `LC_CTYPE`, `TZ` and `TMPDIR`, which every child gets. It gets no others. Only with `command`.",
     ),
     key(
         Server,
         "cwd",
         Text,
         "",
-        "Directory the child runs in, relative to this file. Without it: a directory of its own, `servers/NAME` in the store. Only with `command`.",
+        "Directory the child runs in, relative to this file. Without it each child gets a private directory of its own, so relative paths in `command` need this key. Only with `command`.",
     ),
     key(
         Server,
@@ -258,7 +258,7 @@ pub(crate) static KEYS: &[Key] = &[
         "ca_file",
         Text,
         "",
-        "PEM certificates to trust for this server instead of the built-in ones, relative to this file. Only with `https://`.",
+        "PEM file of certificate authorities to trust for this server besides the public ones, relative to this file. Only with `https://`.",
     ),
     key(
         Server,

@@ -6,9 +6,8 @@ use model::ids::{GroupName, ServerName, ToolName};
 use ports::secret::Secret;
 
 use super::hosts::{Reach, reach};
-use super::{Surroundings, default_list, path};
-use crate::domain::{Era, Http, Server, Stdio, Store, Transport};
-use crate::keys::Section;
+use super::{Surroundings, path};
+use crate::domain::{Era, Http, Server, Stdio, Transport};
 use crate::problem::shown;
 use crate::read::{At, Reader, Says, Table};
 use crate::resolve::{Reference, is_variable_name};
@@ -23,7 +22,6 @@ pub(super) fn servers(
     reader: &mut Reader<'_>,
     table: &Table<'_, '_>,
     around: &Surroundings<'_>,
-    store: &Store,
 ) -> Vec<Server> {
     let children = reader.children(table);
     if children.len() > SERVERS_MAX {
@@ -31,15 +29,10 @@ pub(super) fn servers(
         let want = format!("at most {SERVERS_MAX}");
         reader.note(table.offset, "servers", &Says { got: &got, want: &want, fix: "remove some" });
     }
-    children.iter().filter_map(|child| server(reader, child, around, store)).collect()
+    children.iter().filter_map(|child| server(reader, child, around)).collect()
 }
 
-fn server(
-    reader: &mut Reader<'_>,
-    table: &Table<'_, '_>,
-    around: &Surroundings<'_>,
-    store: &Store,
-) -> Option<Server> {
+fn server(reader: &mut Reader<'_>, table: &Table<'_, '_>, around: &Surroundings<'_>) -> Option<Server> {
     reader.unknown_keys(table);
     let written = table.name.strip_prefix("servers.").unwrap_or(&table.name);
     let name = ServerName::parse(written);
@@ -48,7 +41,7 @@ fn server(
         let fix = "rename the server; tools are shown as `NAME__tool`";
         reader.note(table.offset, &table.name, &Says { got: &shown(written), want, fix });
     }
-    let transport = transport(reader, table, around, store, written);
+    let transport = transport(reader, table, around);
     let environment = environment(reader, table);
     let secret_tools = secret_tools(reader, table);
     let era = match reader.choice(table, "era") {
@@ -60,17 +53,11 @@ fn server(
     Some(Server { name: name.ok()?, transport: transport?, shareable, environment, era, secret_tools })
 }
 
-fn transport(
-    reader: &mut Reader<'_>,
-    table: &Table<'_, '_>,
-    around: &Surroundings<'_>,
-    store: &Store,
-    name: &str,
-) -> Option<Transport> {
+fn transport(reader: &mut Reader<'_>, table: &Table<'_, '_>, around: &Surroundings<'_>) -> Option<Transport> {
     match (table.has("command"), table.has("url")) {
         (Some(_), None) => {
             foreign(reader, table, &ONLY_HTTP, "url");
-            stdio(reader, table, around, store, name).map(Transport::Stdio)
+            stdio(reader, table, around).map(Transport::Stdio)
         }
         (None, Some(_)) => {
             foreign(reader, table, &ONLY_STDIO, "command");
@@ -100,17 +87,10 @@ fn foreign(reader: &mut Reader<'_>, table: &Table<'_, '_>, names: &[&str], with:
     }
 }
 
-fn stdio(
-    reader: &mut Reader<'_>,
-    table: &Table<'_, '_>,
-    around: &Surroundings<'_>,
-    store: &Store,
-    name: &str,
-) -> Option<Stdio> {
+fn stdio(reader: &mut Reader<'_>, table: &Table<'_, '_>, around: &Surroundings<'_>) -> Option<Stdio> {
     let env = env(reader, table, around);
     let env_pass = env_pass(reader, table, &env);
     let given = reader.text(table, "cwd");
-    let own_directory = given.is_none();
     let cwd = given.map(|given| path(reader, &table.key("cwd"), &given, around));
     let command = reader.list(table, "command")?;
     let key = table.key("command");
@@ -127,8 +107,7 @@ fn stdio(
         let says = Says { got: "no program", want: "a program and its arguments", fix };
         reader.note(command.offset, &key, &says);
     }
-    let cwd = cwd.unwrap_or_else(|| store.path.join("servers").join(name));
-    Some(Stdio { program: program?, args: parts.collect(), env, env_pass, cwd, own_directory })
+    Some(Stdio { program: program?, args: parts.collect(), env, env_pass, cwd })
 }
 
 fn env(reader: &mut Reader<'_>, table: &Table<'_, '_>, around: &Surroundings<'_>) -> Vec<(String, Secret)> {
@@ -154,9 +133,7 @@ fn variable(reader: &mut Reader<'_>, key: &str, name: &At<String>) {
 fn env_pass(reader: &mut Reader<'_>, table: &Table<'_, '_>, env: &[(String, Secret)]) -> Vec<String> {
     let key = table.key("env_pass");
     let Some(given) = reader.list(table, "env_pass") else {
-        let mut names = default_list(Section::Server, "env_pass");
-        names.retain(|name| env.iter().all(|(set, _)| set != name));
-        return names;
+        return Vec::new();
     };
     for name in &given.value {
         variable(reader, &key, name);

@@ -77,8 +77,9 @@ impl Sequencer {
             let text = format!("this task already has {} calls open; wait for one to end", state.open_calls);
             return Err(StageRefusal::Denied(Denial::new(Reason::LimitExceeded, text)));
         }
-        let pending =
-            record.stage(item).map_err(|fault| StageRefusal::Denied(Denial::indeterminate(fault.to_string())))?;
+        let pending = record
+            .stage(item)
+            .map_err(|fault| StageRefusal::Denied(Denial::indeterminate(fault.to_string())))?;
         state.open_calls += 1;
         drop(state);
         Ok((Reservation { sequencer: Arc::clone(self) }, pending))

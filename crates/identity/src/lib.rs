@@ -38,7 +38,9 @@ impl AgentKeys {
                     attestation: Attestation::AgentKey,
                 })
             }
-            Some((agent, _)) if equal => Err(refused(&format!("a key of `{}` that is not valid now", agent.id))),
+            Some((agent, _)) if equal => {
+                Err(refused(&format!("a key of `{}` that is not valid now", agent.id)))
+            }
             Some((agent, _)) => Err(refused(&format!("a wrong secret for a key of `{}`", agent.id))),
             None => Err(refused("an unknown key id")),
         }

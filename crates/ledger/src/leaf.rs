@@ -6,8 +6,8 @@ use model::ids::PolicyId;
 use model::json::write_string;
 
 use crate::entry::{
-    Body, ControlBody, DecisionBody, Entry, LifecycleBody, ListBody, Outcome, OutcomeBody, RefusalBody, TaskPlace,
-    Verdict,
+    Body, ControlBody, DecisionBody, Entry, LifecycleBody, ListBody, Outcome, OutcomeBody, RefusalBody,
+    TaskPlace, Verdict,
 };
 
 /// Most bytes a leaf can have: all texts in it are shortened to stay below.

@@ -51,7 +51,7 @@ mod tests {
     #[test]
     fn instants_are_written_as_rfc3339() {
         assert_eq!(Micros(0).rfc3339(), "1970-01-01T00:00:00.000000Z");
-        assert_eq!(Micros(1_795_254_000_123_456).rfc3339(), "2026-11-21T09:00:00.123456Z");
+        assert_eq!(Micros(1_795_251_600_123_456).rfc3339(), "2026-11-21T09:00:00.123456Z");
         assert_eq!(Micros(951_782_400_000_000).rfc3339(), "2000-02-29T00:00:00.000000Z");
         assert_eq!(Micros(-1).rfc3339(), "1969-12-31T23:59:59.999999Z");
     }

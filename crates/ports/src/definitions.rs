@@ -10,5 +10,9 @@ use crate::fault::Fault;
 pub trait DefinitionObserver: Send + Sync {
     /// A connection to `server` listed exactly these tools, each element as it came. Resolves once the registry
     /// is durable and published; the connection serves calls only then.
-    fn observed<'a>(&'a self, server: &'a ServerName, tools: Vec<RawJson>) -> BoxFuture<'a, Result<(), Fault>>;
+    fn observed<'a>(
+        &'a self,
+        server: &'a ServerName,
+        tools: Vec<RawJson>,
+    ) -> BoxFuture<'a, Result<(), Fault>>;
 }

@@ -11,6 +11,7 @@ pub mod definitions;
 pub mod fault;
 pub mod identity;
 pub mod record;
+pub mod revocation;
 pub mod secret;
 pub mod snapshot;
 pub mod upstream;

@@ -1,0 +1,97 @@
+//! State 5, decided: permit, deny or park. [`Permit`] is made here and nowhere else in the product.
+
+use model::call::CallDigest;
+use model::denial::{Denial, Reason};
+use model::ids::PolicyId;
+use model::time::Micros;
+use policy::{ApprovalEvidence, Decision, DecisionRequest, DenyKind, PolicyDenial};
+
+use crate::approved::Parked;
+use crate::resolved::Resolved;
+
+/// Unforgeable proof that policy allowed exactly this call: this tool definition, these arguments.
+#[derive(Debug)]
+pub struct Permit {
+    call: CallDigest,
+    policies: Vec<PolicyId>,
+}
+
+impl Permit {
+    /// The call it is for.
+    #[must_use]
+    pub const fn call(&self) -> CallDigest {
+        self.call
+    }
+
+    /// The policies that allowed it.
+    #[must_use]
+    pub fn policies(&self) -> &[PolicyId] {
+        &self.policies
+    }
+}
+
+/// A call with its permit.
+pub struct Permitted {
+    pub(crate) resolved: Resolved,
+    permit: Permit,
+}
+
+impl Permitted {
+    /// The proof.
+    #[must_use]
+    pub const fn permit(&self) -> &Permit {
+        &self.permit
+    }
+}
+
+/// A call that policy refused.
+pub struct Denied {
+    pub(crate) resolved: Resolved,
+    pub(crate) denial: Denial,
+}
+
+/// What policy said.
+pub enum Decided {
+    /// It may go on.
+    Permit(Box<Permitted>),
+    /// It may not.
+    Deny(Box<Denied>),
+    /// It may, if a person approves.
+    Park(Box<Parked>),
+}
+
+impl Resolved {
+    /// → decided, under the snapshot the call carries. Any doubt of the PDP is a deny.
+    #[must_use]
+    pub fn decide(self, approval: &ApprovalEvidence, now: Micros) -> Decided {
+        let request = DecisionRequest {
+            principal: self.principal(),
+            task: self.task(),
+            tool: &self.tool,
+            arguments: &self.bound.call().arguments,
+            approval,
+            now,
+        };
+        match self.snapshot().policy.decide(&request) {
+            Decision::Permit(permit) => {
+                let permit = Permit { call: self.digest, policies: permit.policies };
+                Decided::Permit(Box::new(Permitted { resolved: self, permit }))
+            }
+            Decision::Deny(refusal) => Decided::Deny(Box::new(deny(self, refusal))),
+            Decision::Park(request) => Decided::Park(Box::new(Parked::new(self, request))),
+        }
+    }
+}
+
+fn deny(resolved: Resolved, refusal: PolicyDenial) -> Denied {
+    let denial = if refusal.kind == DenyKind::Error {
+        Denial::indeterminate(refusal.explanation)
+    } else {
+        let text = match refusal.reasons.as_slice() {
+            [] => "policy does not permit this call with these arguments".to_owned(),
+            reasons => format!("policy does not permit this call: {}", reasons.join("; ")),
+        };
+        Denial::new(Reason::PolicyDenied, text).with_private(refusal.explanation)
+    };
+    Denied { resolved, denial: denial.with_policies(refusal.policies) }
+}

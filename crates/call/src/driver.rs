@@ -1,0 +1,232 @@
+//! The one walk over the states, and the door everything comes in by.
+//!
+//! Must never contain policy. From *staged* on a call runs in a supervised task of its own (ADR 0005): the
+//! connection holds a [`CallHandle`], cancelling is a message, and every intent reaches *recorded*.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::call::{Endpoint, ToolCall};
+use model::denial::{Denial, Reason};
+use model::digest::Salt;
+use model::ids::CallId;
+use model::limits::CallLimits;
+use model::task::Task;
+use ports::Ports;
+use ports::fault::Fault;
+use ports::identity::Presented;
+use ports::upstream::{Answer, Progress};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::identified::Caller;
+use crate::listings::Listings;
+use crate::noise::Noise;
+use crate::open_calls::{CancelToken, OpenCalls};
+use crate::received::{Received, Stamp};
+use crate::refuse::Early;
+pub use crate::refuse::Refused;
+use crate::resolved::{Lookup, Resolved};
+use crate::sequencer::Sequencers;
+use crate::view::Views;
+
+/// Progress events that wait for a slow connection; more are dropped, never the terminal.
+const PROGRESS_QUEUE: usize = 32;
+
+/// The door: ports, limits, and the state this node keeps for calls.
+pub struct Door {
+    pub(crate) ports: Ports,
+    pub(crate) limits: CallLimits,
+    pub(crate) sequencers: Sequencers,
+    pub(crate) views: Views,
+    pub(crate) listings: Listings,
+    pub(crate) noise: Noise,
+    pub(crate) open: OpenCalls,
+}
+
+/// How a call ended for its caller.
+#[derive(Debug)]
+pub enum Finished {
+    /// Permitted, sent, recorded.
+    Answered(CallId, Answer),
+    /// Refused at any state, recorded.
+    Refused(Refused),
+}
+
+/// What a connection holds of a call. Dropping it does not end the call; `cancel` asks it to end.
+pub struct CallHandle {
+    /// The call.
+    pub id: CallId,
+    /// Progress as it passes. Closed when the call ends.
+    pub progress: mpsc::Receiver<Progress>,
+    /// The end.
+    pub done: oneshot::Receiver<Finished>,
+    cancel: CancelToken,
+}
+
+impl CallHandle {
+    /// Asks the call to end (MCP, Cancellation).
+    pub fn cancel(&self) {
+        self.cancel.cancel(Reason::Cancelled);
+    }
+
+    /// A token that does the same, to be kept apart from the handle.
+    #[must_use]
+    pub fn canceller(&self) -> CancelToken {
+        self.cancel.clone()
+    }
+}
+
+impl Door {
+    /// A door over these ports. `listed` is what the store kept of earlier listings.
+    #[must_use]
+    pub fn new(ports: Ports, limits: CallLimits, listings: Listings) -> Arc<Self> {
+        Arc::new(Self {
+            ports,
+            limits,
+            sequencers: Sequencers::default(),
+            views: Views::default(),
+            listings,
+            noise: Noise::default(),
+            open: OpenCalls::default(),
+        })
+    }
+
+    /// Verifies the credential of one request. A refusal is counted, not written.
+    ///
+    /// # Errors
+    /// `unauthenticated` or `invalid_credential`.
+    pub async fn identify(&self, presented: &Presented) -> Result<Caller, Denial> {
+        let verified = Caller::verify(&self.ports, presented).await;
+        verified.inspect_err(|denial| self.noise.count(denial.reason, &self.ports))
+    }
+
+    /// The calls under way, for revocation.
+    #[must_use]
+    pub const fn open_calls(&self) -> &OpenCalls {
+        &self.open
+    }
+
+    /// The noise meter, for its summary.
+    #[must_use]
+    pub const fn noise(&self) -> &Noise {
+        &self.noise
+    }
+
+    /// The ports.
+    #[must_use]
+    pub const fn ports(&self) -> &Ports {
+        &self.ports
+    }
+
+    /// Walks one call from received to recorded.
+    ///
+    /// # Errors
+    /// A recorded refusal when it was refused before it was staged.
+    pub async fn call(self: &Arc<Self>, caller: Caller, call: ToolCall) -> Result<CallHandle, Refused> {
+        let stamp = self.stamp()?;
+        let resolved = self.resolve(stamp, caller, call).await?;
+        let cancel = CancelToken::default();
+        let (progress_in, progress) = mpsc::channel(PROGRESS_QUEUE);
+        let (done_in, done) = oneshot::channel();
+        let door = Arc::clone(self);
+        let token = cancel.clone();
+        self.ports.spawner.spawn(Box::pin(async move {
+            let finished = door.decide_and_run(resolved, token, progress_in).await;
+            // The connection may be gone; the record has the end all the same.
+            drop(done_in.send(finished));
+        }));
+        Ok(CallHandle { id: stamp.id, progress, done, cancel })
+    }
+
+    /// Records that a request of a verified caller was refused by the edge.
+    pub async fn refuse(
+        &self,
+        caller: &Caller,
+        endpoint: &Endpoint,
+        method: &str,
+        denial: Denial,
+    ) -> Refused {
+        let stamp = match self.stamp() {
+            Ok(stamp) => stamp,
+            Err(refused) => return refused,
+        };
+        let task = match Task::implicit(&caller.principal.agent) {
+            Ok(task) => task.id,
+            Err(error) => {
+                return Refused { call: stamp.id, denial: Denial::indeterminate(error.to_string()) };
+            }
+        };
+        let early = Early { stamp, principal: &caller.principal, task, endpoint, method, named: "" };
+        self.refuse_early(early, denial).await
+    }
+
+    /// States 1 to 4.
+    pub(crate) async fn resolve(
+        &self,
+        stamp: Stamp,
+        caller: Caller,
+        call: ToolCall,
+    ) -> Result<Resolved, Refused> {
+        let principal = caller.principal.clone();
+        let early = |task: &Task, endpoint: Endpoint, named: String| (task.id.clone(), endpoint, named);
+        let task = match Task::implicit(&principal.agent) {
+            Ok(task) => task,
+            Err(error) => {
+                return Err(Refused { call: stamp.id, denial: Denial::indeterminate(error.to_string()) });
+            }
+        };
+        let place = early(&task, call.endpoint.clone(), call.name.clone());
+        let refuse = async |denial: Denial| {
+            let (task, endpoint, named) = &place;
+            let task = task.clone();
+            let early = Early { stamp, principal: &principal, task, endpoint, method: "tools/call", named };
+            self.refuse_early(early, denial).await
+        };
+        let received = match Received::new(stamp, call, &self.limits) {
+            Ok(received) => received,
+            Err((_, denial)) => return Err(refuse(denial).await),
+        };
+        let view = self.views.of(&caller.snapshot, &principal, &task);
+        let bound = match received.identify(caller).bind(task) {
+            Ok(bound) => bound,
+            Err((_, denial)) => return Err(refuse(denial).await),
+        };
+        let lookup = Lookup { view: &view, listings: &self.listings };
+        match bound.resolve(&lookup) {
+            Ok(resolved) => Ok(resolved),
+            Err(unresolved) => match &unresolved.tool {
+                None => Err(refuse(unresolved.denial).await),
+                Some(tool) => {
+                    let canonical = unresolved.bound.call().arguments.canonical();
+                    Err(self.refuse_decided(&unresolved.bound, tool, &canonical, unresolved.denial).await)
+                }
+            },
+        }
+    }
+
+    pub(crate) fn stamp(&self) -> Result<Stamp, Refused> {
+        let at = self.ports.clock.now();
+        let started = self.ports.clock.elapsed();
+        let mut random = [0u8; 10];
+        let drawn = self.ports.entropy.fill(&mut random);
+        let id = CallId::new(at, random);
+        match drawn {
+            Ok(()) => Ok(Stamp { id, at, started }),
+            Err(fault) => Err(Refused { call: id, denial: Denial::indeterminate(fault.to_string()) }),
+        }
+    }
+
+    pub(crate) fn salt(&self) -> Result<Salt, Fault> {
+        let mut bytes = [0u8; 32];
+        self.ports.entropy.fill(&mut bytes)?;
+        Ok(Salt(bytes))
+    }
+
+    pub(crate) fn micros_since(&self, stamp: &Stamp) -> u64 {
+        micros(self.ports.clock.elapsed().saturating_sub(stamp.started))
+    }
+}
+
+pub(crate) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,52 @@
+//! The open upstream call: events in, one end out. Must never end without saying whether the upstream may have acted.
+
+use std::sync::Arc;
+
+use model::denial::Reason;
+use ports::upstream::{Answer, Forward, Progress, ResultStream, Sent, UpstreamEvent, UpstreamFault};
+use tokio::sync::mpsc;
+
+use crate::driver::Door;
+use crate::open_calls::CancelToken;
+
+/// The open upstream call.
+pub(crate) struct Exchange {
+    pub(crate) door: Arc<Door>,
+    pub(crate) cancel: CancelToken,
+    pub(crate) progress: mpsc::Sender<Progress>,
+}
+
+impl Exchange {
+    pub(crate) async fn run(self, forward: Forward) -> Result<Answer, UpstreamFault> {
+        if let Some(reason) = self.cancel.reason() {
+            let private = "cancelled before sending".to_owned();
+            return Err(UpstreamFault { sent: Sent::No, reason, private });
+        }
+        let opening = self.door.ports.upstreams.open(forward);
+        let mut stream = tokio::select! {
+            biased;
+            opened = opening => opened?,
+            reason = self.cancel.cancelled() => return Err(stopped(reason)),
+        };
+        loop {
+            tokio::select! {
+                biased;
+                event = stream.next() => match event {
+                    UpstreamEvent::Done(result) => return result,
+                    // A full queue means a slow connection: progress is advice and may be dropped.
+                    UpstreamEvent::Progress(progress) => drop(self.progress.try_send(progress)),
+                },
+                reason = self.cancel.cancelled() => return Err(stop(stream, reason).await),
+            }
+        }
+    }
+}
+
+async fn stop(mut stream: Box<dyn ResultStream>, reason: Reason) -> UpstreamFault {
+    stream.cancel().await;
+    stopped(reason)
+}
+
+fn stopped(reason: Reason) -> UpstreamFault {
+    UpstreamFault { sent: Sent::Maybe, reason, private: "cancelled while the call was open".to_owned() }
+}

@@ -1,0 +1,36 @@
+//! State 8, leased: permit, durable intent and credential are together. The only state that can be forwarded.
+
+use std::time::Duration;
+
+use model::limits::CallLimits;
+use ports::broker::Lease;
+use ports::upstream::Forward;
+
+use crate::forwarded::Forwarded;
+use crate::intended::Intended;
+
+/// A call ready to leave.
+pub struct Leased {
+    pub(crate) intended: Intended,
+    pub(crate) lease: Lease,
+}
+
+impl Leased {
+    /// → forwarded: splits into what leaves and what stays. The only place in the product that makes a
+    /// [`Forward`].
+    pub(crate) fn forward(self, limits: &CallLimits) -> (Forwarded, Forward) {
+        let call = self.intended.permitted.resolved.call();
+        let forward = Forward {
+            call: self.intended.permitted.resolved.stamp().id,
+            agent: self.intended.permitted.resolved.principal().agent.clone(),
+            tool: self.intended.permitted.resolved.tool().clone(),
+            arguments: call.arguments_raw.clone(),
+            trace: call.meta.trace.clone(),
+            wants_progress: call.meta.wants_progress,
+            lease: self.lease,
+            deadline: Duration::from_millis(limits.upstream_millis_max),
+            bytes_max: limits.result_bytes_max,
+        };
+        (Forwarded { intended: self.intended }, forward)
+    }
+}

@@ -1,0 +1,106 @@
+//! `tools/list` through the same door: only what the same policies could permit, and remembered as listed.
+
+use std::sync::Arc;
+
+use ledger::{Body, Entry, ListBody};
+use model::call::Endpoint;
+use model::denial::Denial;
+use model::digest::Digest;
+use model::task::Task;
+use model::tool::ToolRef;
+use ports::record::{Expect, Item};
+use registry::ToolRecord;
+
+use crate::driver::Door;
+use crate::identified::Caller;
+use crate::refuse::{Early, Refused};
+
+/// One tool as it is shown at one endpoint.
+pub struct ListedTool {
+    /// The name at this endpoint.
+    pub name: String,
+    /// The tool.
+    pub record: Arc<ToolRecord>,
+}
+
+/// What a principal is shown, in a stable order.
+pub struct Listed {
+    /// The tools.
+    pub tools: Vec<ListedTool>,
+}
+
+impl Door {
+    /// The tools that exist for this caller at this endpoint. Durable as listed before it returns.
+    ///
+    /// # Errors
+    /// A refusal when it cannot be recorded.
+    pub async fn list(&self, caller: &Caller, endpoint: &Endpoint) -> Result<Listed, Refused> {
+        let stamp = self.stamp()?;
+        let agent = &caller.principal.agent;
+        let refuse = |why: String| Refused { call: stamp.id, denial: Denial::indeterminate(why) };
+        let task = Task::implicit(agent).map_err(|error| refuse(error.to_string()))?;
+        let tools = self.visible(caller, endpoint, &task);
+        let shown: Vec<(ToolRef, Digest)> =
+            tools.iter().map(|tool| (tool.record.name.clone(), tool.record.digest)).collect();
+        let listed = self.listings.changes(agent, &shown);
+        let body = ListBody {
+            agent: agent.clone(),
+            task: task.id.clone(),
+            endpoint: endpoint.clone(),
+            tools: tools.len() as u64,
+            shown: shown_digest(&shown),
+        };
+        let entry =
+            Entry { at: self.ports.clock.now(), epoch: caller.snapshot.epoch, body: Body::List(body) };
+        let item = Item { entry, salts: Vec::new(), expects: Expect::Nothing, listed: Some(listed.clone()) };
+        let committed = match self.ports.record.stage(item) {
+            Ok(pending) => pending.await.map_err(|fault| fault.to_string()),
+            Err(fault) => Err(fault.to_string()),
+        };
+        match committed {
+            Ok(_) => {
+                self.listings.remember(&listed);
+                Ok(Listed { tools })
+            }
+            Err(why) => {
+                let early = Early {
+                    stamp,
+                    principal: &caller.principal,
+                    task: task.id,
+                    endpoint,
+                    method: "tools/list",
+                    named: "",
+                };
+                Err(self.refuse_early(early, Denial::indeterminate(why)).await)
+            }
+        }
+    }
+
+    fn visible(&self, caller: &Caller, endpoint: &Endpoint, task: &Task) -> Vec<ListedTool> {
+        let snapshot = &caller.snapshot;
+        let view = self.views.of(snapshot, &caller.principal, task);
+        let mut tools: Vec<ListedTool> = snapshot
+            .catalog
+            .usable()
+            .filter(|record| view.contains(&record.name))
+            .filter_map(|record| {
+                let name = match endpoint {
+                    Endpoint::All => snapshot.names.name(&record.name)?.to_owned(),
+                    Endpoint::Server(server) if *server == record.name.server => {
+                        record.name.tool.as_str().to_owned()
+                    }
+                    Endpoint::Server(_) => return None,
+                };
+                Some(ListedTool { name, record: Arc::clone(record) })
+            })
+            .collect();
+        tools.sort_by(|left, right| left.name.cmp(&right.name));
+        tools
+    }
+}
+
+fn shown_digest(shown: &[(ToolRef, Digest)]) -> Digest {
+    let lines: Vec<String> = shown.iter().map(|(tool, digest)| format!("{tool} {digest}\n")).collect();
+    let parts: Vec<&[u8]> = lines.iter().map(String::as_bytes).collect();
+    Digest::of_parts("callgate/list/v1", &parts)
+}

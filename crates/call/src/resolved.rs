@@ -1,0 +1,162 @@
+//! State 4, resolved: the name became one tool at one definition, and the arguments fit its schema.
+//!
+//! Must never answer differently for a tool that does not exist, is quarantined or is hidden from this principal:
+//! a name resolves only in what this principal could be permitted (ADR 0016).
+
+use std::sync::Arc;
+
+use model::call::{CallDigest, Endpoint, ToolCall};
+use model::denial::{Denial, Reason};
+use model::ids::ToolName;
+use model::principal::Principal;
+use model::task::Task;
+use model::tool::{PinnedTool, ToolRef};
+use ports::snapshot::Snapshot;
+
+use crate::bound::Bound;
+use crate::listings::Listings;
+use crate::received::Stamp;
+use crate::view::View;
+
+/// A call of a tool this principal may know, with arguments that fit.
+pub struct Resolved {
+    pub(crate) bound: Bound,
+    pub(crate) tool: PinnedTool,
+    pub(crate) canonical: String,
+    pub(crate) digest: CallDigest,
+}
+
+/// A call that was refused while resolving. With a tool, the tool may be named in the record and the answer.
+pub struct Unresolved {
+    pub(crate) bound: Bound,
+    pub(crate) tool: Option<PinnedTool>,
+    pub(crate) denial: Denial,
+}
+
+/// What resolving looks things up in.
+pub struct Lookup<'a> {
+    /// What this principal could be permitted.
+    pub view: &'a View,
+    /// What was last listed to it.
+    pub listings: &'a Listings,
+}
+
+impl Bound {
+    /// → resolved.
+    ///
+    /// # Errors
+    /// [`Unresolved`] with `unknown_tool` (one answer for unknown, quarantined and hidden),
+    /// `definition_changed`, or `invalid_arguments` with JSON pointers.
+    pub fn resolve(self, lookup: &Lookup<'_>) -> Result<Resolved, Unresolved> {
+        let snapshot = Arc::clone(&self.identified.caller.snapshot);
+        let call = &self.identified.received.call;
+        let tool = match find(call, &snapshot, lookup, self.principal()) {
+            Ok(tool) => tool,
+            Err(denial) => return Err(Unresolved { bound: self, tool: None, denial }),
+        };
+        if let Err(denial) = check_arguments(call, &tool, &snapshot) {
+            return Err(Unresolved { bound: self, tool: Some(tool), denial });
+        }
+        let canonical = call.arguments.canonical();
+        let digest = CallDigest::of(&tool, &canonical);
+        Ok(Resolved { bound: self, tool, canonical, digest })
+    }
+
+    pub(crate) fn principal(&self) -> &Principal {
+        &self.identified.caller.principal
+    }
+
+    pub(crate) const fn stamp(&self) -> &Stamp {
+        &self.identified.received.stamp
+    }
+
+    pub(crate) const fn call(&self) -> &ToolCall {
+        &self.identified.received.call
+    }
+}
+
+impl Resolved {
+    pub(crate) const fn stamp(&self) -> &Stamp {
+        self.bound.stamp()
+    }
+
+    pub(crate) const fn call(&self) -> &ToolCall {
+        self.bound.call()
+    }
+
+    pub(crate) fn principal(&self) -> &Principal {
+        self.bound.principal()
+    }
+
+    pub(crate) const fn task(&self) -> &Task {
+        &self.bound.task
+    }
+
+    pub(crate) const fn tool(&self) -> &PinnedTool {
+        &self.tool
+    }
+
+    pub(crate) fn snapshot(&self) -> &Arc<Snapshot> {
+        &self.bound.identified.caller.snapshot
+    }
+}
+
+fn named(call: &ToolCall, snapshot: &Snapshot) -> Option<ToolRef> {
+    match &call.endpoint {
+        Endpoint::All => snapshot.names.resolve(&call.name).cloned(),
+        Endpoint::Server(server) => {
+            let tool = ToolName::parse(&call.name).ok()?;
+            Some(ToolRef { server: server.clone(), tool })
+        }
+    }
+}
+
+fn find(
+    call: &ToolCall,
+    snapshot: &Snapshot,
+    lookup: &Lookup<'_>,
+    principal: &Principal,
+) -> Result<PinnedTool, Denial> {
+    let unknown = |private: &str| Denial::unknown_tool(&call.name).with_private(private);
+    let Some(name) = named(call, snapshot) else {
+        return Err(unknown("no tool of that name"));
+    };
+    let record = snapshot.catalog.get(&name);
+    let visible = lookup.view.contains(&name);
+    let listed = lookup.listings.last(&principal.agent, &name);
+    let Some(record) = record else {
+        return Err(unknown("no tool of that name"));
+    };
+    let changed = listed.is_some_and(|listed| listed != record.digest);
+    if !record.usable() {
+        return Err(if changed {
+            changed_since_listed()
+        } else {
+            unknown("the tool is in quarantine, or gone")
+        });
+    }
+    if !visible {
+        return Err(unknown("policy can permit this tool to this agent in no case"));
+    }
+    if changed { Err(changed_since_listed()) } else { Ok(record.pinned()) }
+}
+
+fn changed_since_listed() -> Denial {
+    Denial::new(
+        Reason::DefinitionChanged,
+        "this tool's definition changed since it was listed to you; list the tools again before calling it",
+    )
+}
+
+fn check_arguments(call: &ToolCall, tool: &PinnedTool, snapshot: &Snapshot) -> Result<(), Denial> {
+    let Some(record) = snapshot.catalog.get(&tool.name) else {
+        return Err(Denial::indeterminate("the tool left the catalog while it was being resolved"));
+    };
+    let schema = record.definition.arguments().map_err(|fault| {
+        Denial::indeterminate(format!("the input schema of `{}` cannot be used: {fault}", tool.name))
+    })?;
+    schema.check(&call.arguments).map_err(|faults| {
+        let listed: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        Denial::new(Reason::InvalidArguments, format!("invalid arguments: {}", listed.join("; ")))
+    })
+}

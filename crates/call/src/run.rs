@@ -1,0 +1,239 @@
+//! States 5 to 11 of one call, in a supervised task of its own (ADR 0005).
+//!
+//! Must never forward but through [`crate::leased::Leased`], nor leave a durable intent without its outcome.
+
+use std::sync::Arc;
+
+use ledger::{Body, Entry, Outcome, OutcomeBody, Verdict};
+use model::denial::{Denial, Reason};
+use model::ids::CallId;
+use policy::ApprovalEvidence;
+use ports::broker::LeaseRequest;
+use ports::fault::Fault;
+use ports::record::{CommitFault, Expect, Item};
+use ports::upstream::Progress;
+use tokio::sync::mpsc;
+
+use crate::decided::{Decided, Permitted};
+use crate::driver::{Door, Finished, micros};
+use crate::exchange::Exchange;
+use crate::forwarded::UntrustedResult;
+use crate::intended::Intended;
+use crate::labelled::Labelled;
+use crate::open_calls::CancelToken;
+use crate::refuse::{DecisionFacts, Refused};
+use crate::resolved::Resolved;
+use crate::sequencer::{Reservation, Revision, Sequencer, StageRefusal};
+use crate::supervise::CatchPanic;
+
+/// Times a call is decided before a moving world makes it a denial.
+const DECISIONS_MAX: usize = 8;
+
+/// What became of staging an intent.
+enum Intent {
+    Durable(Box<Intended>, Reservation),
+    Moved(Box<Permitted>),
+    Refused(Refused),
+}
+
+impl Door {
+    /// States 5 to 11, in the call's own task.
+    pub(crate) async fn decide_and_run(
+        self: &Arc<Self>,
+        resolved: Resolved,
+        cancel: CancelToken,
+        progress: mpsc::Sender<Progress>,
+    ) -> Finished {
+        let id = resolved.stamp().id;
+        let sequencer = self.sequencers.of(resolved.task(), self.limits.open_calls_per_task_max);
+        let mut resolved = resolved;
+        for _ in 0..DECISIONS_MAX {
+            let revision = sequencer.revision();
+            let permitted = match self.decide(resolved).await {
+                Ok(permitted) => permitted,
+                Err(refused) => return Finished::Refused(refused),
+            };
+            match self.intend(&sequencer, revision, permitted, &cancel).await {
+                Intent::Durable(intended, reservation) => {
+                    let finished = self.run(*intended, cancel, progress).await;
+                    drop(reservation);
+                    return finished;
+                }
+                Intent::Moved(permitted) => match self.again(permitted.resolved).await {
+                    Ok(fresh) => resolved = fresh,
+                    Err(refused) => return Finished::Refused(refused),
+                },
+                Intent::Refused(refused) => return Finished::Refused(refused),
+            }
+        }
+        let why = format!("the facts changed under {DECISIONS_MAX} decisions in a row");
+        Finished::Refused(Refused { call: id, denial: Denial::indeterminate(why) })
+    }
+
+    /// State 5, and 6 when policy asks for a person: with evidence the call is decided again.
+    async fn decide(&self, resolved: Resolved) -> Result<Permitted, Refused> {
+        let now = self.ports.clock.now();
+        let denied = match resolved.decide(&ApprovalEvidence::none(), now) {
+            Decided::Permit(permitted) => return Ok(*permitted),
+            Decided::Deny(denied) => *denied,
+            Decided::Park(parked) => match self.ports.approvals.evidence(&parked.call()).await {
+                Ok(evidence) if evidence.count == 0 => parked.nobody_to_ask(),
+                Err(_) => parked.nobody_to_ask(),
+                Ok(evidence) => match parked.decide_again(&evidence, now) {
+                    Decided::Permit(permitted) => return Ok(*permitted),
+                    Decided::Deny(denied) => *denied,
+                    Decided::Park(parked) => parked.nobody_to_ask(),
+                },
+            },
+        };
+        let resolved = &denied.resolved;
+        Err(self.refuse_decided(&resolved.bound, &resolved.tool, &resolved.canonical, denied.denial).await)
+    }
+
+    /// Resolves a call anew under the current snapshot, after the one it carried went stale.
+    async fn again(&self, resolved: Resolved) -> Result<Resolved, Refused> {
+        let bound = resolved.bound;
+        let stamp = *bound.stamp();
+        let mut caller = bound.identified.caller;
+        caller.snapshot = self.ports.snapshots.current();
+        let still_known = caller.snapshot.agents.by_name(&caller.principal.agent);
+        match still_known {
+            Some(agent) if agent.removed.is_none() => caller.principal.facts = Arc::clone(&agent.facts),
+            _ => {
+                let denial = Denial::new(Reason::InvalidCredential, "this agent was removed");
+                return Err(Refused { call: stamp.id, denial });
+            }
+        }
+        self.resolve(stamp, caller, bound.identified.received.call).await
+    }
+
+    /// State 7: stages the intent through the task's sequencer and waits until it is durable.
+    async fn intend(
+        &self,
+        sequencer: &Arc<Sequencer>,
+        revision: Revision,
+        permitted: Permitted,
+        cancel: &CancelToken,
+    ) -> Intent {
+        let id = permitted.resolved.stamp().id;
+        let refuse = async |permitted: &Permitted, denial: Denial| {
+            let resolved = &permitted.resolved;
+            self.refuse_decided(&resolved.bound, &resolved.tool, &resolved.canonical, denial).await
+        };
+        if let Some(reason) = cancel.reason() {
+            let denial = Denial::new(reason, "the call was cancelled before anything was sent");
+            return Intent::Refused(refuse(&permitted, denial).await);
+        }
+        let item = match self.intent_item(&permitted) {
+            Ok(item) => item,
+            Err(fault) => {
+                return Intent::Refused(Refused {
+                    call: id,
+                    denial: Denial::indeterminate(fault.to_string()),
+                });
+            }
+        };
+        match sequencer.stage(revision, self.ports.record.as_ref(), item) {
+            Err(StageRefusal::Changed) => Intent::Moved(Box::new(permitted)),
+            Err(StageRefusal::Denied(denial)) => Intent::Refused(refuse(&permitted, denial).await),
+            Ok((reservation, pending)) => match pending.await {
+                Ok(receipt) => Intent::Durable(Box::new(permitted.intend(receipt)), reservation),
+                Err(CommitFault::EpochMoved) => Intent::Moved(Box::new(permitted)),
+                Err(fault @ CommitFault::Fenced(_)) => {
+                    let denial = Denial::indeterminate(fault.to_string());
+                    Intent::Refused(Refused { call: id, denial })
+                }
+            },
+        }
+    }
+
+    fn intent_item(&self, permitted: &Permitted) -> Result<Item, Fault> {
+        let resolved = &permitted.resolved;
+        let salt = self.salt()?;
+        let facts = DecisionFacts {
+            bound: &resolved.bound,
+            tool: &resolved.tool,
+            canonical: &resolved.canonical,
+            policies: permitted.permit().policies(),
+            why: "",
+        };
+        let body = Body::Decision(self.decision(&facts, Verdict::Permit, &salt));
+        let epoch = resolved.snapshot().epoch;
+        let entry = Entry { at: self.ports.clock.now(), epoch, body };
+        let salts = vec![("arguments", salt)];
+        Ok(Item { entry, salts, expects: Expect::Epoch(epoch), listed: None })
+    }
+
+    /// States 8 to 11. A panic inside becomes the outcome `unknown`.
+    async fn run(
+        self: &Arc<Self>,
+        intended: Intended,
+        cancel: CancelToken,
+        progress: mpsc::Sender<Progress>,
+    ) -> Finished {
+        let resolved = &intended.permitted.resolved;
+        let id = resolved.stamp().id;
+        let tool = resolved.tool().name.clone();
+        let guard = self.open.enter(id, resolved.principal().agent.clone(), tool.clone(), cancel.clone());
+        let request = LeaseRequest { call: id, task: resolved.task().id.clone(), server: tool.server };
+        let started = self.ports.clock.elapsed();
+        let labelled = self.send(intended, &request, cancel, progress).await;
+        let upstream_micros = micros(self.ports.clock.elapsed().saturating_sub(started));
+        let finished = self.record_outcome(id, labelled, upstream_micros).await;
+        self.ports.broker.release(&request).await;
+        drop(guard);
+        finished
+    }
+
+    /// States 8 to 10.
+    async fn send(
+        self: &Arc<Self>,
+        intended: Intended,
+        request: &LeaseRequest,
+        cancel: CancelToken,
+        progress: mpsc::Sender<Progress>,
+    ) -> Labelled {
+        let lease = match self.ports.broker.lease(request).await {
+            Ok(lease) => lease,
+            Err(denial) => {
+                let result = UntrustedResult::NotSent(denial.reason, denial.private);
+                return Labelled { intended, result };
+            }
+        };
+        let (forwarded, forward) = intended.lease(lease).forward(&self.limits);
+        let exchange = Exchange { door: Arc::clone(self), cancel, progress };
+        let result = match CatchPanic::new(exchange.run(forward)).await {
+            Ok(result) => result.into(),
+            Err(_) => {
+                UntrustedResult::Unknown(Reason::Indeterminate, "a panic while the call was open".into())
+            }
+        };
+        forwarded.label(result)
+    }
+
+    async fn record_outcome(&self, id: CallId, labelled: Labelled, upstream_micros: u64) -> Finished {
+        let refuse =
+            |why: String| Finished::Refused(Refused { call: id, denial: Denial::indeterminate(why) });
+        let salt = match self.salt() {
+            Ok(salt) => salt,
+            Err(fault) => return refuse(fault.to_string()),
+        };
+        let body: OutcomeBody = labelled.outcome(&salt, upstream_micros);
+        let has_result = matches!(body.outcome, Outcome::Completed | Outcome::ToolError);
+        let salts = if has_result { vec![("result", salt)] } else { Vec::new() };
+        let epoch = self.ports.snapshots.current().epoch;
+        let entry = Entry { at: self.ports.clock.now(), epoch, body: Body::Outcome(body) };
+        let item = Item { entry, salts, expects: Expect::Nothing, listed: None };
+        let recorded = match self.ports.record.stage(item) {
+            Ok(pending) => pending.await.map_err(|fault| fault.to_string()),
+            Err(fault) => Err(fault.to_string()),
+        };
+        match recorded {
+            Err(why) => refuse(why),
+            Ok(_) => match labelled.record().release() {
+                Ok(answer) => Finished::Answered(id, answer),
+                Err(denial) => Finished::Refused(Refused { call: id, denial }),
+            },
+        }
+    }
+}

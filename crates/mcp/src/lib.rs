@@ -1,1 +1,25 @@
-//! mcp.
+//! JSON-RPC and MCP messages of every supported revision: bytes in, messages out. Ring 0, part of the PEP's edge.
+//!
+//! Must never do I/O nor decide whether a call is allowed, and never pass an envelope on: every message that
+//! leaves is written here from parsed parts, with raw leaves (arguments, results) spliced byte for byte.
+
+pub mod answer;
+pub mod classify;
+pub mod fault;
+pub mod header;
+mod hygiene;
+pub mod implementation;
+pub mod inbound;
+pub mod jsonrpc;
+pub mod line;
+pub mod meta;
+pub mod outbound;
+pub mod param_header;
+pub mod probe;
+pub mod reply;
+pub mod request;
+pub mod shape;
+mod splice;
+pub mod sse;
+pub mod version;
+mod write;

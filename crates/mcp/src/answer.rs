@@ -1,0 +1,129 @@
+//! The results and notifications Callgate itself gives clients. Must never name a tool the caller may not know.
+
+#[cfg(test)]
+mod tests;
+
+use bytes::Bytes;
+use model::denial::{Denial, Reason};
+use model::ids::CallId;
+use model::json::RawJson;
+
+use crate::implementation::Implementation;
+use crate::jsonrpc::{ProgressToken, RequestId, RpcError, code};
+use crate::meta;
+use crate::shape::{Cache, Object, own_result};
+use crate::version::{Era, ProtocolVersion};
+use crate::write::Writer;
+
+/// The result of `initialize`.
+#[must_use]
+pub fn initialize(version: ProtocolVersion, server: &Implementation, instructions: Option<&str>) -> RawJson {
+    let mut out = Object::with_capacity(256);
+    out.member("protocolVersion").string(version.as_str());
+    out.member("capabilities").raw(r#"{"tools":{}}"#);
+    server.write(out.member("serverInfo"));
+    if let Some(text) = instructions {
+        out.member("instructions").string(text);
+    }
+    out.finish()
+}
+
+/// The result of `server/discover`: modern revisions only, so that nobody sends a legacy one inline.
+#[must_use]
+pub fn discover(server: &Implementation, instructions: Option<&str>, ttl_millis: u64) -> RawJson {
+    let mut out = Object::with_capacity(256);
+    let versions = out.member("supportedVersions").raw("[");
+    for (position, version) in ProtocolVersion::MODERN.iter().enumerate() {
+        versions.raw(if position > 0 { "," } else { "" }).string(version.as_str());
+    }
+    versions.raw("]");
+    out.member("capabilities").raw(r#"{"tools":{}}"#);
+    if let Some(text) = instructions {
+        out.member("instructions").string(text);
+    }
+    own_result(Era::Modern, &out.finish(), server, Cache::Private(ttl_millis))
+}
+
+/// The result of `tools/list`: definitions as [`crate::shape::tool`] gave them, the whole list in one page.
+#[must_use]
+pub fn tools(era: Era, tools: &[RawJson], server: &Implementation, ttl_millis: u64) -> RawJson {
+    let bytes: usize = tools.iter().map(|tool| tool.as_bytes().len() + 1).sum();
+    let mut out = Object::with_capacity(bytes + 32);
+    let list = out.member("tools").raw("[");
+    for (position, tool) in tools.iter().enumerate() {
+        list.raw(if position > 0 { "," } else { "" }).leaf(tool);
+    }
+    list.raw("]");
+    own_result(era, &out.finish(), server, Cache::Private(ttl_millis))
+}
+
+/// The result of `ping`.
+#[must_use]
+pub const fn empty() -> RawJson {
+    RawJson::empty_object()
+}
+
+/// How a refused call is answered.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// As a result the model can read and act on.
+    Result(RawJson),
+    /// As a protocol error.
+    Error(RpcError),
+}
+
+/// The answer to a refused `tools/call`: unknown and hidden tools get one and the same error, a tool the caller
+/// may know about an `isError` result with the reason under [`meta::DENIAL`].
+#[must_use]
+pub fn refusal(era: Era, denial: &Denial, call: Option<CallId>, server: &Implementation) -> Refusal {
+    match denial.reason {
+        Reason::UnknownTool => Refusal::Error(RpcError::new(code::INVALID_PARAMS, &denial.public)),
+        Reason::Malformed => Refusal::Error(RpcError::new(code::INVALID_PARAMS, &denial.public)),
+        Reason::UnknownMethod => Refusal::Error(RpcError::new(code::METHOD_NOT_FOUND, &denial.public)),
+        _ => Refusal::Result(denied(era, denial, call, server)),
+    }
+}
+
+fn denied(era: Era, denial: &Denial, call: Option<CallId>, server: &Implementation) -> RawJson {
+    let mut out = Object::with_capacity(384);
+    out.member("content").raw(r#"[{"type":"text","text":"#).string(&denial.public).raw("}]");
+    out.member("isError").raw("true");
+    let mut inner = Object::with_capacity(128);
+    let machine = inner.member(meta::DENIAL).raw(r#"{"reason":"#).string(denial.reason.code());
+    if let Some(call) = call {
+        machine.raw(r#","call":"#).string(&call.to_string());
+    }
+    machine.raw("}");
+    out.member("_meta").leaf(&inner.finish());
+    own_result(era, &out.finish(), server, Cache::Never)
+}
+
+/// The full JSON-RPC message of a refusal.
+#[must_use]
+pub fn refusal_message(id: &RequestId, refusal: &Refusal) -> Bytes {
+    match refusal {
+        Refusal::Result(result) => crate::jsonrpc::result_message(id, result),
+        Refusal::Error(error) => crate::jsonrpc::error_message(Some(id), error),
+    }
+}
+
+/// `notifications/progress` under the client's own token.
+#[must_use]
+pub fn progress(
+    token: &ProgressToken,
+    progress: &RawJson,
+    total: Option<&RawJson>,
+    message: Option<&RawJson>,
+) -> Bytes {
+    let mut out = Writer::with_capacity(192);
+    out.raw(r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"#);
+    token.write(&mut out);
+    out.raw(r#","progress":"#).leaf(progress);
+    for (name, leaf) in [(r#","total":"#, total), (r#","message":"#, message)] {
+        if let Some(leaf) = leaf {
+            out.raw(name).leaf(leaf);
+        }
+    }
+    out.raw("}}");
+    out.into_bytes()
+}

@@ -1,0 +1,172 @@
+//! What we send upstream. Must never carry an id, token or envelope of a client: ids are ours, leaves are spliced.
+
+#[cfg(test)]
+mod tests;
+
+use bytes::Bytes;
+use model::json::RawJson;
+
+use crate::header;
+use crate::implementation::Implementation;
+use crate::meta;
+use crate::version::ProtocolVersion;
+use crate::write::Writer;
+
+/// How an upstream is spoken to.
+#[derive(Clone, Copy, Debug)]
+pub enum Wire<'a> {
+    /// With a session: nothing of us is in the requests.
+    Legacy,
+    /// Stateless: each request says who and what we are.
+    Modern {
+        /// The revision.
+        version: ProtocolVersion,
+        /// Who we are.
+        client: &'a Implementation,
+    },
+}
+
+/// A `tools/call` to send.
+#[derive(Clone, Copy, Debug)]
+pub struct ToolRequest<'a> {
+    /// The upstream's own name of the tool.
+    pub name: &'a str,
+    /// The arguments, spliced byte for byte.
+    pub arguments: &'a RawJson,
+    /// Trace members for `_meta`; names other than [`meta::TRACE`] are left out.
+    pub trace: &'a [(Box<str>, RawJson)],
+    /// Our progress token, when progress is wanted.
+    pub progress: Option<u64>,
+}
+
+/// `initialize`, declaring no capability.
+#[must_use]
+pub fn initialize(id: u64, version: ProtocolVersion, client: &Implementation) -> Bytes {
+    let mut out = request(id, "initialize");
+    out.raw(r#"{"protocolVersion":"#).string(version.as_str()).raw(r#","capabilities":{},"clientInfo":"#);
+    client.write(&mut out);
+    finish(out)
+}
+
+/// `notifications/initialized`.
+#[must_use]
+pub fn initialized() -> Bytes {
+    Bytes::from_static(br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#)
+}
+
+/// `server/discover`.
+#[must_use]
+pub fn discover(id: u64, version: ProtocolVersion, client: &Implementation) -> Bytes {
+    let mut out = request(id, "server/discover");
+    out.raw("{");
+    write_meta(&mut out, Separator::First, &Wire::Modern { version, client }, None, &[]);
+    finish(out.raw("}").take())
+}
+
+/// `ping`, legacy only.
+#[must_use]
+pub fn ping(id: u64) -> Bytes {
+    finish(request(id, "ping").raw("{}").take())
+}
+
+/// `tools/list`.
+#[must_use]
+pub fn list_tools(wire: &Wire<'_>, id: u64, cursor: Option<&str>) -> Bytes {
+    let mut out = request(id, "tools/list");
+    out.raw("{");
+    let mut separator = Separator::First;
+    if let Some(cursor) = cursor {
+        out.raw(r#""cursor":"#).string(cursor);
+        separator = Separator::Comma;
+    }
+    write_meta(&mut out, separator, wire, None, &[]);
+    finish(out.raw("}").take())
+}
+
+/// `tools/call`.
+#[must_use]
+pub fn call_tool(wire: &Wire<'_>, id: u64, call: &ToolRequest<'_>) -> Bytes {
+    let mut out = Writer::with_capacity(call.arguments.as_bytes().len() + call.name.len() + 384);
+    begin(&mut out, id, "tools/call");
+    out.raw(r#"{"name":"#).string(call.name).raw(r#","arguments":"#).leaf(call.arguments);
+    write_meta(&mut out, Separator::Comma, wire, call.progress, call.trace);
+    finish(out.raw("}").take())
+}
+
+/// `notifications/cancelled` for one of our requests.
+#[must_use]
+pub fn cancelled(id: u64, reason: &str) -> Bytes {
+    let mut out = Writer::with_capacity(128);
+    out.raw(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"#);
+    out.number(id).raw(r#","reason":"#).string(reason).raw("}}");
+    out.into_bytes()
+}
+
+/// The MCP headers of a modern request over HTTP: version, method, and the name with its encoding. The
+/// `Mcp-Param-*` headers of a tool come from [`crate::param_header::ParamHeaders::write`].
+#[must_use]
+pub fn headers(
+    version: ProtocolVersion,
+    method: &'static str,
+    name: Option<&str>,
+) -> Vec<(&'static str, String)> {
+    let mut headers =
+        vec![("MCP-Protocol-Version", version.as_str().to_owned()), ("Mcp-Method", method.to_owned())];
+    if let Some(name) = name {
+        headers.push(("Mcp-Name", header::encode(name).into_owned()));
+    }
+    headers
+}
+
+fn request(id: u64, method: &str) -> Writer {
+    let mut out = Writer::with_capacity(384);
+    begin(&mut out, id, method);
+    out
+}
+
+fn begin(out: &mut Writer, id: u64, method: &str) {
+    out.raw(r#"{"jsonrpc":"2.0","id":"#).number(id).raw(r#","method":"#).string(method).raw(r#","params":"#);
+}
+
+fn finish(mut out: Writer) -> Bytes {
+    out.raw("}");
+    out.into_bytes()
+}
+
+#[derive(Clone, Copy)]
+enum Separator {
+    First,
+    Comma,
+}
+
+/// `"_meta":{…}`, when there is anything to say in it.
+fn write_meta(
+    out: &mut Writer,
+    separator: Separator,
+    wire: &Wire<'_>,
+    progress: Option<u64>,
+    trace: &[(Box<str>, RawJson)],
+) {
+    let mut parts = Writer::default();
+    if let Wire::Modern { version, client } = wire {
+        parts.raw(",").string(meta::PROTOCOL_VERSION).raw(":").string(version.as_str());
+        parts.raw(",").string(meta::CLIENT_CAPABILITIES).raw(":{},").string(meta::CLIENT_INFO).raw(":");
+        client.write(&mut parts);
+    }
+    if let Some(token) = progress {
+        parts.raw(",").string(meta::PROGRESS_TOKEN).raw(":").number(token);
+    }
+    for known in meta::TRACE {
+        if let Some((name, value)) = trace.iter().find(|(name, _)| **name == *known) {
+            parts.raw(",").string(name).raw(":").leaf(value);
+        }
+    }
+    let parts = parts.into_bytes();
+    if let Some(members) = parts.strip_prefix(b",") {
+        let comma = match separator {
+            Separator::First => "",
+            Separator::Comma => ",",
+        };
+        out.raw(comma).raw(r#""_meta":{"#).raw(members).raw("}");
+    }
+}

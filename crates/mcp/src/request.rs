@@ -1,0 +1,215 @@
+//! The requests and notifications Callgate carries, typed. Must never carry one that is not listed here, nor
+//! read a malformed one as another.
+
+#[cfg(test)]
+mod tests;
+
+use model::call::{CallMeta, Endpoint, ToolCall};
+use model::json::{Json, Member, RawJson};
+
+use crate::fault::ProtocolFault;
+use crate::inbound::{InboundNotification, InboundRequest};
+use crate::jsonrpc::{ProgressToken, RequestId};
+use crate::meta;
+use crate::version::Era;
+
+/// Longest tool name a client may write, whatever it means.
+const NAME_BYTES_MAX: usize = 256;
+/// Longest cursor.
+const CURSOR_BYTES_MAX: usize = 4096;
+
+/// A request of a known method with its parameters checked.
+#[derive(Clone, Debug)]
+pub enum ClientRequest {
+    /// `initialize`, legacy only.
+    Initialize(Initialize),
+    /// `ping`, legacy only.
+    Ping,
+    /// `server/discover`, modern only.
+    Discover,
+    /// `tools/list`.
+    ListTools {
+        /// Where to go on.
+        cursor: Option<String>,
+    },
+    /// `tools/call`.
+    CallTool(Box<CallTool>),
+}
+
+/// The parameters of `initialize`.
+#[derive(Clone, Debug)]
+pub struct Initialize {
+    /// The revision the client asks for; [`crate::version::ProtocolVersion::negotiate`] answers it.
+    pub protocol_version: String,
+    /// What the client can do.
+    pub capabilities: RawJson,
+    /// Who the client says it is. Never used for a decision.
+    pub client_info: Option<RawJson>,
+}
+
+/// The parameters of `tools/call`.
+#[derive(Clone, Debug)]
+pub struct CallTool {
+    /// The tool's name as written, at most 256 bytes.
+    pub name: String,
+    /// The arguments, always an object.
+    pub arguments: Json,
+    /// The same, byte for byte.
+    pub arguments_raw: RawJson,
+    /// What else may go upstream.
+    pub meta: CallMeta,
+    /// What the client wants progress reported under. Stays at the edge.
+    pub progress_token: Option<ProgressToken>,
+}
+
+impl CallTool {
+    /// The call as the path takes it, and the token that stays here.
+    #[must_use]
+    pub fn into_call(self, endpoint: Endpoint) -> (ToolCall, Option<ProgressToken>) {
+        let call = ToolCall {
+            endpoint,
+            name: self.name,
+            arguments: self.arguments,
+            arguments_raw: self.arguments_raw,
+            meta: self.meta,
+        };
+        (call, self.progress_token)
+    }
+}
+
+/// A notification of a client.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ClientNotification {
+    /// `notifications/initialized`.
+    Initialized,
+    /// `notifications/cancelled`.
+    Cancelled {
+        /// The request to cancel.
+        request: RequestId,
+    },
+    /// `notifications/progress`: about a request of ours, and there are none.
+    Progress,
+    /// Anything else: accepted and dropped, as JSON-RPC says.
+    Other,
+}
+
+impl InboundNotification {
+    /// Types it. One with malformed parameters is [`ClientNotification::Other`].
+    #[must_use]
+    pub fn read(&self) -> ClientNotification {
+        match &*self.method {
+            "notifications/initialized" => ClientNotification::Initialized,
+            "notifications/cancelled" => match self.params.get("requestId").and_then(RequestId::read) {
+                Some(request) => ClientNotification::Cancelled { request },
+                None => ClientNotification::Other,
+            },
+            "notifications/progress" => ClientNotification::Progress,
+            _ => ClientNotification::Other,
+        }
+    }
+}
+
+impl InboundRequest {
+    /// Types it, for the era it was classified as.
+    ///
+    /// # Errors
+    /// `-32601` for a method that is unknown, removed in this era, or not carried; `-32602` for wrong parameters.
+    pub fn read(self, era: Era) -> Result<(RequestId, ClientRequest), ProtocolFault> {
+        let Self { id, method, params, text } = self;
+        let parameters = Parameters { members: params, text };
+        let outcome = match (&*method, era) {
+            ("tools/call", _) => {
+                parameters.call_tool(era).map(|call| ClientRequest::CallTool(Box::new(call)))
+            }
+            ("tools/list", _) => parameters.list_tools(),
+            ("initialize", Era::Legacy) => parameters.initialize(),
+            ("ping", Era::Legacy) => Ok(ClientRequest::Ping),
+            ("server/discover", Era::Modern) => Ok(ClientRequest::Discover),
+            _ => return Err(ProtocolFault::method(era, &method).with_id(Some(id))),
+        };
+        match outcome {
+            Ok(request) => Ok((id, request)),
+            Err(message) => Err(ProtocolFault::params(message).with_id(Some(id))),
+        }
+    }
+}
+
+struct Parameters {
+    members: Json,
+    text: bytes::Bytes,
+}
+
+impl Parameters {
+    fn call_tool(mut self, era: Era) -> Result<CallTool, String> {
+        let name = match self.members.get("name") {
+            Some(Json::String(name)) if name.len() <= NAME_BYTES_MAX => name.to_string(),
+            Some(Json::String(_)) => return Err(format!("`name` is longer than {NAME_BYTES_MAX} bytes")),
+            other => return Err(wrong("name", "a string", other)),
+        };
+        if era == Era::Modern && self.members.get("requestState").is_some() {
+            return Err("`requestState` was not issued for this call; send the call without it".into());
+        }
+        let (meta, progress_token) = self.call_meta()?;
+        let (arguments, arguments_raw) = match self.take("arguments") {
+            None => (Json::Object(Vec::new()), RawJson::empty_object()),
+            Some(Member { value: value @ Json::Object(_), span, .. }) => {
+                (value, RawJson::slice(&self.text, &span))
+            }
+            Some(other) => return Err(wrong("arguments", "an object", Some(&other.value))),
+        };
+        Ok(CallTool { name, arguments, arguments_raw, meta, progress_token })
+    }
+
+    fn call_meta(&self) -> Result<(CallMeta, Option<ProgressToken>), String> {
+        let Some(meta) = self.members.get("_meta") else { return Ok((CallMeta::default(), None)) };
+        let token = match meta.get(meta::PROGRESS_TOKEN) {
+            None => None,
+            Some(value) => match RequestId::read(value) {
+                Some(token) => Some(token),
+                None => return Err(wrong("_meta.progressToken", "a string or an integer", Some(value))),
+            },
+        };
+        let trace = meta::trace(meta, &self.text);
+        Ok((CallMeta { wants_progress: token.is_some(), trace }, token))
+    }
+
+    fn list_tools(self) -> Result<ClientRequest, String> {
+        match self.members.get("cursor") {
+            None => Ok(ClientRequest::ListTools { cursor: None }),
+            Some(Json::String(cursor)) if cursor.len() <= CURSOR_BYTES_MAX => {
+                Ok(ClientRequest::ListTools { cursor: Some(cursor.to_string()) })
+            }
+            other => Err(wrong("cursor", "a cursor this server gave", other)),
+        }
+    }
+
+    fn initialize(self) -> Result<ClientRequest, String> {
+        let protocol_version = match self.members.get("protocolVersion") {
+            Some(Json::String(version)) => version.to_string(),
+            other => return Err(wrong("protocolVersion", "a string", other)),
+        };
+        let object = |name: &str| match self.members.member(name) {
+            None => Ok(None),
+            Some(member) if matches!(member.value, Json::Object(_)) => {
+                Ok(Some(RawJson::slice(&self.text, &member.span)))
+            }
+            Some(member) => Err(wrong(name, "an object", Some(&member.value))),
+        };
+        Ok(ClientRequest::Initialize(Initialize {
+            protocol_version,
+            capabilities: object("capabilities")?.unwrap_or_else(RawJson::empty_object),
+            client_info: object("clientInfo")?,
+        }))
+    }
+
+    fn take(&mut self, name: &str) -> Option<Member> {
+        let Json::Object(members) = &mut self.members else { return None };
+        let at = members.iter().position(|member| &*member.name == name)?;
+        Some(members.swap_remove(at))
+    }
+}
+
+fn wrong(name: &str, wanted: &str, found: Option<&Json>) -> String {
+    let found = found.map_or("nothing", Json::kind);
+    format!("`params.{name}` must be {wanted}, found {found}")
+}

@@ -1,11 +1,19 @@
 //! What a person has to look at before a tool is used. Must never panic nor clear anything: flags only add doubt.
 
-use std::sync::Arc;
+mod aimed;
+mod known;
+mod script;
+mod text;
 
-use model::ids::ServerName;
+use model::json::Json;
 
-use crate::catalog::Catalog;
 use crate::definition::Definition;
+use crate::header::HeaderParameters;
+use crate::risk;
+use crate::schema::{SchemaFault, subschemas};
+use crate::visible::shortened;
+
+pub use known::KnownNames;
 
 /// One thing a person has to look at.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -70,20 +78,102 @@ impl FlagCode {
     }
 }
 
-/// The names a new tool is compared with.
-#[derive(Clone, Debug, Default)]
-pub struct KnownNames {}
+/// Most flags of one code, so that a definition full of them stays readable.
+const FLAGS_PER_CODE_MAX: usize = 4;
+/// Characters of one text that a person still reads.
+const TEXT_CHARS_MAX: usize = 4_000;
+const EXCERPT_CHARS_MAX: usize = 160;
 
-impl KnownNames {
-    /// Those of the registry, and those listed beside it.
-    #[must_use]
-    pub fn of(_catalog: &Catalog, _listed: &[Arc<Definition>], _server: &ServerName) -> Self {
-        Self {}
+/// Everything a person has to look at. Empty means nothing was found, not that nothing is there.
+#[must_use]
+pub fn inspect(definition: &Definition, known: &KnownNames) -> Vec<Flag> {
+    let mut found = Found::default();
+    text::texts(definition.tree(), &mut |at, text| found.text(at, text));
+    found.names(definition, known);
+    found.schemas(definition);
+    let proposal = risk::propose(definition);
+    if proposal.contradicted {
+        let because = proposal.because.get(1).map_or("", String::as_str);
+        found.add(FlagCode::ContradictedAnnotation, "/annotations", because);
+    }
+    found.flags.sort_by(|left, right| (left.code, &left.at).cmp(&(right.code, &right.at)));
+    found.flags
+}
+
+#[derive(Default)]
+struct Found {
+    flags: Vec<Flag>,
+}
+
+impl Found {
+    fn add(&mut self, code: FlagCode, at: &str, excerpt: &str) {
+        if self.flags.iter().filter(|flag| flag.code == code).count() < FLAGS_PER_CODE_MAX {
+            let (at, excerpt) = (shortened(at, EXCERPT_CHARS_MAX), shortened(excerpt, EXCERPT_CHARS_MAX));
+            self.flags.push(Flag { code, at, excerpt });
+        }
+    }
+
+    fn text(&mut self, at: &str, text: &str) {
+        if let Some(excerpt) = text::hidden(text) {
+            self.add(FlagCode::HiddenCharacters, at, excerpt);
+        }
+        if let Some(word) = script::mixed_word(text) {
+            self.add(FlagCode::MixedScript, at, word);
+        }
+        if let Some(words) = aimed::at_model(text) {
+            self.add(FlagCode::AimedAtModel, at, &words);
+        }
+        if let Some(path) = aimed::secret_path(text) {
+            self.add(FlagCode::SecretPath, at, path);
+        }
+        if text.chars().nth(TEXT_CHARS_MAX).is_some() {
+            self.add(FlagCode::LongText, at, text);
+        }
+    }
+
+    fn names(&mut self, definition: &Definition, known: &KnownNames) {
+        let name = definition.name().as_str();
+        if let Some(other) = known.other_than(name, false) {
+            self.add(FlagCode::LookAlike, "/name", &format!("`{name}` reads like `{other}`"));
+        }
+        if let Some(title) = definition.title()
+            && let Some(other) = known.other_than(title, true)
+        {
+            self.add(FlagCode::LookAlike, "/title", &format!("`{title}` reads like `{other}`"));
+        }
+    }
+
+    fn schemas(&mut self, definition: &Definition) {
+        for at in HeaderParameters::of(definition.input_schema()).invalid {
+            self.add(
+                FlagCode::InvalidHeaderParameter,
+                &format!("/inputSchema{at}"),
+                "breaks the protocol's rules",
+            );
+        }
+        match definition.arguments() {
+            Ok(_) => {}
+            Err(SchemaFault::RemoteReference { at }) => {
+                self.add(FlagCode::RemoteReference, &format!("/inputSchema{at}"), "is never fetched");
+            }
+            Err(fault) => self.add(FlagCode::UnusableSchema, "/inputSchema", &fault.to_string()),
+        }
+        if let Some(schema) = definition.output_schema() {
+            self.remote_references(schema);
+        }
+    }
+
+    fn remote_references(&mut self, schema: &Json) {
+        let mut open = vec![(schema, "/outputSchema".to_owned())];
+        while let Some((schema, at)) = open.pop() {
+            let reference = ["$ref", "$dynamicRef"].iter().find_map(|keyword| schema.get(keyword)?.as_str());
+            if let Some(reference) = reference.filter(|text| !text.starts_with('#')) {
+                self.add(FlagCode::RemoteReference, &at, reference);
+            }
+            open.extend(subschemas(schema).into_iter().map(|step| (step.schema, step.pointer(&at))));
+        }
     }
 }
 
-/// Everything a person has to look at.
-#[must_use]
-pub fn inspect(_definition: &Definition, _known: &KnownNames) -> Vec<Flag> {
-    Vec::new()
-}
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! What a server's list changes in the registry. Must never lower a risk class, nor leave a changed tool certified.
 
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -66,8 +67,7 @@ pub fn observe(
     at: Micros,
 ) -> Observation {
     let listed: HashSet<&ToolName> = definitions.iter().map(|definition| definition.name()).collect();
-    let view =
-        View { catalog, server, listed: &listed, known: KnownNames::of(catalog, definitions, server), at };
+    let view = View { catalog, server, listed: &listed, definitions, known: OnceCell::new(), at };
     let mut room = TOOLS_PER_SERVER_MAX.saturating_sub(catalog.of_server(server).count());
     let gone = view.gone_by_body();
     let mut out = Observation::default();
@@ -90,7 +90,8 @@ struct View<'a> {
     catalog: &'a Catalog,
     server: &'a ServerName,
     listed: &'a HashSet<&'a ToolName>,
-    known: KnownNames,
+    definitions: &'a [Arc<Definition>],
+    known: OnceCell<KnownNames>,
     at: Micros,
 }
 
@@ -99,6 +100,10 @@ impl<'a> View<'a> {
     fn gone_by_body(&self) -> HashMap<Digest, &'a Arc<ToolRecord>> {
         let gone = self.catalog.of_server(self.server).filter(|r| !self.listed.contains(&r.name.tool));
         gone.map(|record| (record.definition.body_digest(), record)).collect()
+    }
+
+    fn inspect(&self, definition: &Definition) -> Vec<Flag> {
+        flags::inspect(definition, self.known.get_or_init(|| KnownNames::of(self.catalog, self.definitions)))
     }
 
     fn new_tool(&self, definition: &Arc<Definition>, gone: &HashMap<Digest, &Arc<ToolRecord>>) -> Change {
@@ -110,7 +115,7 @@ impl<'a> View<'a> {
             digest: definition.digest(),
             risk: proposed.risk,
             returns_secrets: proposed.returns_secrets,
-            flags: flags::inspect(definition, &self.known),
+            flags: self.inspect(definition),
             proposed,
             status: ToolStatus::Quarantined,
             present: true,
@@ -154,7 +159,7 @@ impl<'a> View<'a> {
 
     /// The flags of the new definition; that a tool was renamed is not forgotten until it is certified.
     fn flags_again(&self, record: &ToolRecord, definition: &Definition) -> Vec<Flag> {
-        let mut flags = flags::inspect(definition, &self.known);
+        let mut flags = self.inspect(definition);
         if record.certified.is_none() {
             flags.extend(record.flags.iter().filter(|flag| flag.code == FlagCode::Renamed).cloned());
         }

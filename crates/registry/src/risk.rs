@@ -1,8 +1,16 @@
 //! What a tool could do at worst, guessed from its definition. Must never propose `read` unless the server says so.
+//!
+//! Annotations are untrusted: they only ever raise, but that `read` needs `readOnlyHint: true` besides.
+
+mod arguments;
+mod secrets;
+mod words;
 
 use model::tool::Risk;
 
 use crate::definition::Definition;
+use crate::schema::properties;
+use words::{Deed, deed, words};
 
 /// A proposal for a person to confirm.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -17,8 +25,97 @@ pub struct RiskProposal {
     pub returns_secrets: bool,
 }
 
-/// Proposes.
-#[must_use]
-pub fn propose(_definition: &Definition) -> RiskProposal {
-    RiskProposal { risk: Risk::Privileged, because: Vec::new(), contradicted: false, returns_secrets: false }
+const POWER_PHRASES: &[&str] = &[
+    "arbitrary code",
+    "arbitrary command",
+    "arbitrary sql",
+    "arbitrary javascript",
+    "arbitrary python",
+    "shell command",
+    "terminal command",
+    "raw sql",
+    "execute sql",
+    "executes sql",
+    "execute commands",
+    "execute javascript",
+    "evaluate javascript",
+    "as root",
+];
+
+struct Finding {
+    risk: Risk,
+    because: String,
+    /// It makes `readOnlyHint: true` a lie.
+    contradicts: bool,
 }
+
+impl Finding {
+    fn power(because: String) -> Self {
+        Self { risk: Risk::Privileged, because, contradicts: true }
+    }
+
+    fn write(because: String) -> Self {
+        Self { risk: Risk::Write, because, contradicts: true }
+    }
+}
+
+/// Proposes a risk class, with reasons.
+#[must_use]
+pub fn propose(definition: &Definition) -> RiskProposal {
+    let read_only = definition.hints().read_only == Some(true);
+    let mut found = findings(definition);
+    let base = if read_only { Risk::Read } else { Risk::Write };
+    let risk = found.iter().map(|finding| finding.risk).fold(base, Risk::max);
+    let contradicted = read_only && found.iter().any(|finding| finding.contradicts);
+    let first = match definition.hints().read_only {
+        Some(true) => "its server says it only reads",
+        Some(false) => "its server says it changes things",
+        None => "its server does not say that it only reads",
+    };
+    let mut because = vec![first.to_owned()];
+    found.sort_by_key(|finding| std::cmp::Reverse(finding.risk));
+    because.extend(found.into_iter().map(|finding| finding.because));
+    let secret = secrets::reason(definition);
+    let returns_secrets = secret.is_some();
+    because.extend(secret);
+    because.truncate(16);
+    RiskProposal { risk, because, contradicted, returns_secrets }
+}
+
+fn findings(definition: &Definition) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let name = words(definition.name().as_str());
+    let deed = deed(&name);
+    match deed {
+        Some((Deed::Commands, word)) => found.push(Finding::power(format!("its name has `{word}`"))),
+        Some((Deed::Writes | Deed::Deletes, word)) => {
+            found.push(Finding::write(format!("its name has `{word}`")))
+        }
+        Some((Deed::Reads, _)) | None => {}
+    }
+    hints(&mut found, definition);
+    let description = definition.description().unwrap_or_default().to_lowercase();
+    if let Some(phrase) = POWER_PHRASES.iter().find(|phrase| description.contains(**phrase)) {
+        found.push(Finding::power(format!("its description says `{phrase}`")));
+    }
+    let named = properties(definition.input_schema());
+    let reads = matches!(deed, Some((Deed::Reads, _)));
+    let context = format!("{} {description}", name.join(" "));
+    arguments::inspect(&mut found, &named, reads, &context);
+    found
+}
+
+fn hints(found: &mut Vec<Finding>, definition: &Definition) {
+    let hints = definition.hints();
+    if hints.destructive != Some(true) {
+        return;
+    }
+    if hints.open_world == Some(true) {
+        found.push(Finding::power("its server says it destroys, and reaches outside".to_owned()));
+    } else {
+        found.push(Finding::write("its server says it may destroy".to_owned()));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod bench;
+mod tidy;
 
 #[derive(Parser)]
 #[command(name = "xtask", about = "The project's chores")]
@@ -18,6 +19,12 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Chore {
+    /// Checks the project's rules; each finding says where and what to do
+    Tidy {
+        /// First rewrites docs/reference/deps.out
+        #[arg(long)]
+        bless: bool,
+    },
     /// A fast MCP server on loopback
     #[command(hide = true)]
     FastUpstream {
@@ -84,6 +91,7 @@ fn load(args: LoadArgs) -> Result<(), String> {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().chore {
+        Chore::Tidy { bless } => tidy::run(bless),
         Chore::FastUpstream { listen, era, log } => bench::upstream::run(listen, era, log),
         Chore::BareProxy { listen, to } => bench::proxy::run(listen, to),
         Chore::Load(args) => load(args),

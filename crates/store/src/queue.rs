@@ -1,0 +1,148 @@
+//! The writer's queue. Must never accept what nobody will write: once it has ended, every push is refused.
+//!
+//! Order of pushes is order of taking. One lock is taken once for each push and once for each batch; the
+//! writer is only woken when it sleeps.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use ledger::Entry;
+use model::ids::Epoch;
+use model::time::Micros;
+use ports::control::ControlChange;
+use ports::fault::Fault;
+use ports::record::{CommitFault, Item, Receipt};
+use tokio::sync::oneshot;
+
+/// Where the answer to one item goes.
+pub(crate) type ItemReply = oneshot::Sender<Result<Receipt, CommitFault>>;
+/// Where the answer to one control change goes.
+pub(crate) type ControlReply = oneshot::Sender<Result<Epoch, Fault>>;
+
+/// A change of the control state, and the entries that tell of it.
+pub(crate) struct Change {
+    pub(crate) change: ControlChange,
+    pub(crate) entries: Vec<Entry>,
+}
+
+/// One piece of work for the writer.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are items; a box for each costs more than the room"
+)]
+pub(crate) enum Work {
+    /// An entry.
+    Item(Item, ItemReply),
+    /// A change of the control state.
+    Control(Box<Change>, ControlReply),
+    /// The last work there is: the `stopped` entry and a checkpoint.
+    Close(Micros, oneshot::Sender<()>),
+}
+
+/// Most works one transaction holds.
+pub(crate) const BATCH_MAX: usize = 256;
+/// Most works that wait.
+const WAITING_MAX: usize = 8192;
+/// What an empty queue keeps allocated after a rush.
+const KEPT: usize = 1024;
+
+struct Inner {
+    works: VecDeque<Work>,
+    sleeping: bool,
+    /// Why no work is accepted any more.
+    ended: Option<String>,
+}
+
+/// See the module.
+pub(crate) struct Queue {
+    inner: Mutex<Inner>,
+    wake: Condvar,
+    healthy: AtomicBool,
+}
+
+impl Queue {
+    pub(crate) fn new() -> Self {
+        let inner = Inner { works: VecDeque::with_capacity(64), sleeping: false, ended: None };
+        Self { inner: Mutex::new(inner), wake: Condvar::new(), healthy: AtomicBool::new(true) }
+    }
+
+    /// True while work is accepted.
+    pub(crate) fn healthy(&self) -> bool {
+        self.healthy.load(Ordering::Acquire)
+    }
+
+    /// Queues one work. After a [`Work::Close`] nothing is accepted.
+    pub(crate) fn push(&self, work: Work) -> Result<(), Fault> {
+        let mut inner = self.lock();
+        if let Some(why) = &inner.ended {
+            return Err(Fault::new(format_args!("the record cannot be written: {why}")));
+        }
+        if matches!(work, Work::Close(..)) {
+            inner.ended = Some("the store is closed".to_owned());
+            self.healthy.store(false, Ordering::Release);
+        } else if inner.works.len() >= WAITING_MAX {
+            return Err(Fault::new(format_args!("{WAITING_MAX} entries wait for the disk; try again")));
+        }
+        inner.works.push_back(work);
+        let wake = std::mem::take(&mut inner.sleeping);
+        drop(inner);
+        if wake {
+            self.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Moves at most [`BATCH_MAX`] works to `batch`, waiting for the first. False when there will be none.
+    pub(crate) fn take(&self, batch: &mut Vec<Work>) -> bool {
+        let mut inner = self.lock();
+        while inner.works.is_empty() {
+            if inner.ended.is_some() {
+                return false;
+            }
+            inner.sleeping = true;
+            inner = self.wake.wait(inner).unwrap_or_else(PoisonError::into_inner);
+        }
+        inner.sleeping = false;
+        let count = inner.works.len().min(BATCH_MAX);
+        batch.extend(inner.works.drain(..count));
+        if inner.works.is_empty() && inner.works.capacity() > KEPT {
+            inner.works.shrink_to(KEPT);
+        }
+        true
+    }
+
+    /// Nothing more is accepted and nothing that waits is written: its replies are dropped.
+    pub(crate) fn fence(&self, why: &str) {
+        self.lock().ended = Some(why.to_owned());
+        self.abandon(why);
+    }
+
+    /// As [`Self::fence`], but an earlier reason stays.
+    pub(crate) fn abandon(&self, why: &str) {
+        self.healthy.store(false, Ordering::Release);
+        let waiting = {
+            let mut inner = self.lock();
+            inner.ended.get_or_insert_with(|| why.to_owned());
+            std::mem::take(&mut inner.works)
+        };
+        // Outside the lock: who waits for these asks for the reason.
+        drop(waiting);
+    }
+
+    /// Nothing more is accepted; what waits is still written.
+    pub(crate) fn end(&self) {
+        self.lock().ended.get_or_insert_with(|| "the store is closed".to_owned());
+        self.healthy.store(false, Ordering::Release);
+        self.wake.notify_one();
+    }
+
+    /// Why a reply was dropped.
+    pub(crate) fn why(&self) -> String {
+        self.lock().ended.clone().unwrap_or_else(|| "the writer is gone".to_owned())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

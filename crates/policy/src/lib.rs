@@ -7,10 +7,25 @@
 //! Invariant: whatever cannot be told is a deny. No function here answers permit unless a permit policy was
 //! satisfied, no forbid was, and no policy in sight had an error.
 
+mod approval;
+mod arguments;
+mod check;
+mod compile;
 mod decision;
+mod evaluate;
 mod facts;
+mod index;
+mod instant;
+mod listing;
+mod names;
+mod number;
+mod prepared;
 mod problem;
+mod scan;
+mod schema;
+mod shape;
 mod snapshot;
+mod source;
 
 pub use decision::{ApprovalEvidence, Decision, DecisionRequest, DenyKind, Park, PolicyDenial, PolicyPermit};
 pub use facts::{PolicySource, ServerFacts, ToolFacts};

@@ -1,18 +1,50 @@
 //! A compiled policy set: one immutable value that decides. Must never change after it was made.
 
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use cedar_policy::{EntityUid, Schema};
 use model::digest::Digest;
+use model::ids::ServerName;
 use model::principal::Principal;
 use model::task::Task;
 use model::tool::ToolRef;
 
-use crate::decision::{Decision, DecisionRequest, DenyKind, PolicyDenial};
+use crate::decision::{Decision, DecisionRequest};
+use crate::evaluate::{Question, cannot_tell};
 use crate::facts::{PolicySource, ServerFacts, ToolFacts};
+use crate::index::Index;
+use crate::names::Types;
+use crate::prepared::{Memo, Prepared, Target, prepare};
 use crate::problem::PolicyProblem;
+use crate::schema::{self, ToolType};
 
 /// A policy set compiled against the certified tools. `Send + Sync`; hold it behind an `Arc`.
 pub struct PolicySnapshot {
-    digest: Digest,
-    notices: Vec<PolicyProblem>,
+    pub(crate) digest: Digest,
+    pub(crate) notices: Vec<PolicyProblem>,
+    pub(crate) schema: Schema,
+    pub(crate) types: Types,
+    pub(crate) index: Index,
+    pub(crate) servers: BTreeMap<ServerName, Place>,
+    pub(crate) tools: HashMap<ToolRef, Entry>,
+    pub(crate) memo: Memo,
+}
+
+/// One server.
+pub(crate) struct Place {
+    /// A number that no tool and no other server has.
+    pub(crate) number: usize,
+    pub(crate) environment: String,
+}
+
+/// One tool.
+pub(crate) struct Entry {
+    /// A number that no server and no other tool has.
+    pub(crate) number: usize,
+    pub(crate) action: EntityUid,
+    pub(crate) ancestors: Vec<EntityUid>,
+    pub(crate) kind: ToolType,
 }
 
 impl PolicySnapshot {
@@ -36,20 +68,20 @@ impl PolicySnapshot {
     /// # Errors
     /// Every problem at once, sorted by file and position. Never empty.
     pub fn load(
-        _sources: &[PolicySource],
-        _servers: &[ServerFacts],
-        _tools: &[ToolFacts],
+        sources: &[PolicySource],
+        servers: &[ServerFacts],
+        tools: &[ToolFacts],
     ) -> Result<Self, Vec<PolicyProblem>> {
-        Ok(Self { digest: Digest::of(b""), notices: Vec::new() })
+        crate::compile::load(sources, servers, tools)
     }
 
-    /// Over the sources and the schema: equal digests decide equally.
+    /// Over the sources, servers and tools: equal digests decide equally.
     #[must_use]
     pub const fn digest(&self) -> Digest {
         self.digest
     }
 
-    /// Policies that were set aside by [`Self::load`], with why.
+    /// Policies that were set aside by [`Self::load`], or lost a tool from their scope, with why.
     #[must_use]
     pub fn notices(&self) -> &[PolicyProblem] {
         &self.notices
@@ -58,30 +90,81 @@ impl PolicySnapshot {
     /// How many policies are in force.
     #[must_use]
     pub const fn policy_count(&self) -> usize {
-        0
+        self.index.len()
     }
 
     /// Decides one call.
     #[must_use]
     pub fn decide(&self, request: &DecisionRequest<'_>) -> Decision {
-        Decision::Deny(PolicyDenial {
-            kind: DenyKind::Error,
-            policies: Vec::new(),
-            reasons: Vec::new(),
-            explanation: format!("`{}` is not decided yet", request.tool.name),
-        })
+        match self.question(request) {
+            Ok(question) => question.decide(request.approval),
+            Err(explanation) => cannot_tell(explanation),
+        }
     }
 
     /// True when this principal could be permitted this tool with some arguments, approval and time, and may
     /// list its server. What `tools/list` shows, and the only tools reasons are given for (promise 11).
+    /// The answer is kept per principal, task and tool.
     #[must_use]
-    pub const fn could_permit(&self, _principal: &Principal, _task: &Task, _tool: &ToolRef) -> bool {
-        false
+    pub fn could_permit(&self, principal: &Principal, task: &Task, tool: &ToolRef) -> bool {
+        self.could(principal, task, tool).unwrap_or(false)
     }
 
-    /// The Cedar schema as text, for editors and `callgate policy schema`.
+    /// The Cedar schema as text, for editors and `callgate policy schema`. Made anew at each call.
     #[must_use]
-    pub const fn schema_text(&self) -> &str {
-        ""
+    pub fn schema_text(&self) -> String {
+        let servers: Vec<ServerName> = self.servers.keys().cloned().collect();
+        let mut tools: Vec<&ToolType> = self.tools.values().map(|entry| &entry.kind).collect();
+        tools.sort_by(|left, right| left.tool.name.cmp(&right.tool.name));
+        schema::text(&servers, &tools)
+    }
+
+    fn question(&self, request: &DecisionRequest<'_>) -> Result<Question<'_>, String> {
+        let entry = self.tools.get(&request.tool.name).ok_or_else(|| {
+            format!("`{}` is not among the tools these policies were compiled for", request.tool.name)
+        })?;
+        if entry.kind.tool != *request.tool {
+            return Err(format!("`{}` is pinned to another definition or risk", request.tool.name));
+        }
+        let arguments = crate::arguments::convert(&entry.kind.arguments, request.arguments)
+            .map_err(|fault| fault.to_string())?;
+        Ok(Question {
+            schema: &self.schema,
+            index: &self.index,
+            prepared: self.prepared_tool(request.principal, request.task, entry)?,
+            action: &entry.action,
+            arguments,
+            now: request.now,
+        })
+    }
+
+    pub(crate) fn prepared_tool(
+        &self,
+        principal: &Principal,
+        task: &Task,
+        entry: &Entry,
+    ) -> Result<Arc<Prepared>, String> {
+        let server = &entry.kind.tool.name.server;
+        let target = Target {
+            number: entry.number,
+            action: &entry.action,
+            ancestors: &entry.ancestors,
+            server,
+            environment: &self.place(server)?.environment,
+        };
+        self.prepared(principal, task, &target)
+    }
+
+    pub(crate) fn prepared(
+        &self,
+        principal: &Principal,
+        task: &Task,
+        target: &Target<'_>,
+    ) -> Result<Arc<Prepared>, String> {
+        self.memo.get(principal, task, target, || prepare(&self.types, &self.index, principal, task, target))
+    }
+
+    pub(crate) fn place(&self, server: &ServerName) -> Result<&Place, String> {
+        self.servers.get(server).ok_or_else(|| format!("server `{server}` is not configured"))
     }
 }

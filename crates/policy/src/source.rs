@@ -1,0 +1,220 @@
+//! Policy files to parsed policies: limits first, then one parse per statement, then ids and annotations.
+//!
+//! Must never hand text to the parser that the scan refused, nor parse on a small stack.
+
+use std::collections::HashMap;
+use std::thread;
+
+use cedar_policy::ffi::DetailedError;
+use cedar_policy::pst::Template as Tree;
+use cedar_policy::{ParseErrors, Policy, PolicyId as CedarId};
+use model::ids::{GroupName, PolicyId};
+
+use crate::approval::{self, ApprovalFault};
+use crate::facts::PolicySource;
+use crate::problem::{PolicyProblem, ProblemKind};
+use crate::scan::{self, Statement};
+
+/// Stack of the thread that parses: a parser of this grammar needs up to 40 KiB for each level of nesting.
+const STACK_BYTES: usize = 64 << 20;
+/// Characters of a `@reason`.
+const REASON_CHARS_MAX: usize = 500;
+
+/// One policy with what its annotations say.
+#[derive(Clone)]
+pub(crate) struct Parsed {
+    pub(crate) id: PolicyId,
+    pub(crate) policy: Policy,
+    pub(crate) tree: Tree,
+    pub(crate) place: Place,
+    pub(crate) reason: Option<String>,
+    pub(crate) approvers: Vec<GroupName>,
+    /// The approver groups its conditions ask for; `None` when it does not read the approval.
+    pub(crate) asks: Option<Vec<String>>,
+}
+
+/// Where a policy stands.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) file: usize,
+    /// Offset of the text it was parsed from.
+    pub(crate) offset: usize,
+    /// Offset of its first word.
+    pub(crate) begins: usize,
+}
+
+/// Runs `work` on a thread with a large stack. `None` when the thread could not be had or panicked.
+pub(crate) fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
+    thread::scope(|scope| {
+        let builder = thread::Builder::new().name("policy-parse".to_owned()).stack_size(STACK_BYTES);
+        builder.spawn_scoped(scope, work).ok()?.join().ok()
+    })
+}
+
+/// Parses all files. Problems of one file or policy do not hide those of another.
+pub(crate) fn parse(sources: &[PolicySource], problems: &mut Vec<PolicyProblem>) -> Vec<Parsed> {
+    let mut parsed = Vec::new();
+    for (file, source) in sources.iter().enumerate() {
+        match scan::statements(&source.text) {
+            Err(fault) => problems.push(Report { source, policy: None }.at(
+                fault.offset(),
+                ProblemKind::Limit,
+                fault.to_string(),
+                "split it into smaller policies or files",
+            )),
+            Ok(statements) => {
+                for statement in &statements {
+                    parsed.extend(one(source, file, statement, problems));
+                }
+            }
+        }
+    }
+    refuse_duplicates(sources, &parsed, problems);
+    parsed
+}
+
+/// Writes problems of one file.
+pub(crate) struct Report<'a> {
+    pub(crate) source: &'a PolicySource,
+    pub(crate) policy: Option<PolicyId>,
+}
+
+impl Report<'_> {
+    pub(crate) fn at(&self, offset: usize, kind: ProblemKind, message: String, fix: &str) -> PolicyProblem {
+        let (line, column) = scan::position(&self.source.text, offset);
+        let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
+        PolicyProblem {
+            file: self.source.file.clone(),
+            line,
+            column,
+            policy: self.policy.clone(),
+            kind,
+            message,
+            fix: fix.to_owned(),
+        }
+    }
+}
+
+fn one(
+    source: &PolicySource,
+    file: usize,
+    statement: &Statement<'_>,
+    problems: &mut Vec<PolicyProblem>,
+) -> Option<Parsed> {
+    let report = Report { source, policy: None };
+    let policy = match Policy::parse(Some(CedarId::new("unnamed")), statement.text) {
+        Ok(policy) => policy,
+        Err(errors) => {
+            problems.extend(syntax(&report, statement, &errors));
+            return None;
+        }
+    };
+    annotated(&report, file, statement, &policy).map_err(|problem| problems.push(problem)).ok()
+}
+
+fn syntax(report: &Report<'_>, statement: &Statement<'_>, errors: &ParseErrors) -> Vec<PolicyProblem> {
+    let problem = |error| {
+        let detail = DetailedError::from(error);
+        let within = detail.source_locations.first().map_or(0, |label| label.loc.start);
+        let offset = (statement.offset + within).max(statement.begins);
+        let fix = detail.help.unwrap_or_else(|| "correct the Cedar text there".to_owned());
+        report.at(offset, ProblemKind::Syntax, detail.message, &fix)
+    };
+    errors.iter().map(problem).collect()
+}
+
+fn annotated(
+    report: &Report<'_>,
+    file: usize,
+    statement: &Statement<'_>,
+    policy: &Policy,
+) -> Result<Parsed, PolicyProblem> {
+    let begins = statement.begins;
+    let id = match policy.annotation("id") {
+        Some(text) => PolicyId::parse(text).map_err(|error| {
+            report.at(begins, ProblemKind::Annotation, error.to_string(), "give the policy another `@id`")
+        })?,
+        None => default_id(report, begins)?,
+    };
+    let report = Report { source: report.source, policy: Some(id.clone()) };
+    let wrong = |message: String, fix: &str| report.at(begins, ProblemKind::Annotation, message, fix);
+    let policy = policy.new_id(CedarId::new(id.as_str()));
+    let tree = match policy.to_pst() {
+        Ok(tree) => tree.body().clone(),
+        Err(error) => return Err(wrong(error.to_string(), "write the policy in plain Cedar")),
+    };
+    let reason = policy.annotation("reason").map(str::to_owned);
+    if reason.as_ref().is_some_and(|text| !is_plain(text)) {
+        return Err(wrong(
+            format!("`@reason` is not one line of at most {REASON_CHARS_MAX} characters"),
+            "shorten it: callers read it",
+        ));
+    }
+    let approvers = approvers(policy.annotation("approvers").unwrap_or_default())
+        .map_err(|message| wrong(message, "write `@approvers(\"GROUP\")` or `@approvers(\"GROUP, GROUP\")`"))?;
+    let asks = asks(&report, begins, &tree)?;
+    match (&asks, approvers.is_empty()) {
+        (Some(_), true) => Err(wrong(
+            "it reads `context.approval` and says nobody to ask".to_owned(),
+            "add `@approvers(\"GROUP\")` in front of it",
+        )),
+        (None, false) => Err(wrong(
+            "it has `@approvers` and does not read `context.approval`".to_owned(),
+            "remove the annotation, or add a condition on the approval",
+        )),
+        _ => {
+            let place = Place { file, offset: statement.offset, begins };
+            Ok(Parsed { id, policy, tree, place, reason, approvers, asks })
+        }
+    }
+}
+
+fn asks(report: &Report<'_>, begins: usize, tree: &Tree) -> Result<Option<Vec<String>>, PolicyProblem> {
+    match approval::analyse(tree) {
+        Ok(found) => Ok(found.reads.then_some(found.groups)),
+        Err(fault @ (ApprovalFault::NotMonotone(_) | ApprovalFault::Unknown(_))) => {
+            Err(report.at(begins, ProblemKind::Approval, fault.to_string(), approval::FORMS))
+        }
+    }
+}
+
+/// `FILE:LINE`, in the grammar of policy ids.
+fn default_id(report: &Report<'_>, begins: usize) -> Result<PolicyId, PolicyProblem> {
+    let (line, _) = scan::position(&report.source.text, begins);
+    let file: String =
+        report.source.file.chars().map(|c| if c.is_ascii_graphic() { c } else { '_' }).collect();
+    let tail = file.get(file.len().saturating_sub(100)..).unwrap_or_default();
+    PolicyId::parse(&format!("{tail}:{line}")).map_err(|error| {
+        report.at(begins, ProblemKind::Annotation, error.to_string(), "give the policy an `@id`")
+    })
+}
+
+fn approvers(text: &str) -> Result<Vec<GroupName>, String> {
+    let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let mut groups =
+        names.map(|name| GroupName::parse(name).map_err(|e| e.to_string())).collect::<Result<Vec<_>, _>>()?;
+    groups.sort();
+    groups.dedup();
+    Ok(groups)
+}
+
+fn is_plain(text: &str) -> bool {
+    text.chars().count() <= REASON_CHARS_MAX && !text.chars().any(char::is_control)
+}
+
+fn refuse_duplicates(sources: &[PolicySource], parsed: &[Parsed], problems: &mut Vec<PolicyProblem>) {
+    let mut seen: HashMap<&PolicyId, &Place> = HashMap::new();
+    for policy in parsed {
+        let Some(source) = sources.get(policy.place.file) else { continue };
+        if let Some(first) = seen.insert(&policy.id, &policy.place) {
+            let other = sources.get(first.file).map_or("another file", |source| &source.file);
+            let report = Report { source, policy: Some(policy.id.clone()) };
+            problems.push(report.at(
+                policy.place.begins,
+                ProblemKind::Annotation,
+                format!("its id is used already in `{other}`"),
+                "give each policy its own `@id`",
+            ));
+        }
+    }
+}

@@ -44,7 +44,10 @@ impl Catalog {
     }
 
     /// A server's tools in any status, by name.
-    pub fn of_server(&self, server: &ServerName) -> impl Iterator<Item = &Arc<ToolRecord>> {
+    pub fn of_server<'a>(
+        &'a self,
+        server: &ServerName,
+    ) -> impl Iterator<Item = &'a Arc<ToolRecord>> + use<'a> {
         self.servers.get(server).into_iter().flat_map(BTreeMap::values)
     }
 

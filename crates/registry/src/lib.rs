@@ -17,6 +17,9 @@ pub mod schema;
 pub mod stored;
 pub mod visible;
 
+#[cfg(test)]
+mod testing;
+
 pub use catalog::Catalog;
 pub use certify::{CertifyRefusal, CertifyRequest, Consent, WhyNot};
 pub use definition::{Definition, DefinitionFault, Hints};

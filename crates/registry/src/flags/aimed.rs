@@ -70,7 +70,7 @@ const PHRASES: &[Phrase] = &[
             ],
         ],
     ),
-    phrase(2, &[&["not", "dont", "never", "without", "avoid"], TELL, PEOPLE]),
+    phrase(3, &[&["not", "dont", "never", "without", "avoid"], TELL, PEOPLE]),
     phrase(0, &[&["system"], &["prompt", "prompts"]]),
     phrase(
         1,

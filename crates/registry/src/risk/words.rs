@@ -181,7 +181,6 @@ const COMMANDS: &[&str] = &[
     "chmod",
     "chown",
     "terminate",
-    "format",
     "invoke",
     "payout",
     "escalate",
@@ -214,8 +213,6 @@ const POWERS: &[&str] = &[
     "acl",
     "subprocess",
     "repl",
-    "console",
-    "wire",
 ];
 /// Things so large that taking one away is not bounded.
 const LARGE: &[&str] = &[

@@ -68,9 +68,9 @@ fn entry(subject: &Subject, at: Micros, number: u64) -> (Entry, Salt) {
     (Entry { at, epoch: Epoch(0), body }, salt)
 }
 
-async fn produce(store: Arc<Store>, producer: u64, count: u64) -> Result<Vec<Duration>, Fault> {
+async fn produce(store: Arc<Store>, producer: u64, count: u64) -> Result<Vec<u32>, Fault> {
     let subject = subject(producer)?;
-    let mut times = Vec::new();
+    let mut times = Vec::with_capacity(usize::try_from(count)?);
     for number in 0..count {
         let at = Micros(1_795_254_000_000_000 + i64::try_from(number / 2)? * 1000);
         let (entry, salt) = entry(&subject, at, producer << 32 | number);
@@ -78,7 +78,7 @@ async fn produce(store: Arc<Store>, producer: u64, count: u64) -> Result<Vec<Dur
         let item =
             Item { entry, salts: vec![("arguments", salt)], expects: Expect::Epoch(Epoch(0)), listed: None };
         store.stage(item)?.await?;
-        times.push(begun.elapsed());
+        times.push(u32::try_from(begun.elapsed().as_nanos()).unwrap_or(u32::MAX));
     }
     Ok(times)
 }
@@ -110,7 +110,7 @@ fn main() -> Result<(), Fault> {
     let store = Arc::new(Store::open(&directory.join("bench.db"), &options)?);
     println!("opened: RssAnon {}", rss_anon_kib());
     let mut first = 0;
-    for (producers, each) in [(1, 4000), (64, 3000), (1, 4000), (64, 3000)] {
+    for (producers, each) in [(1, 4000), (64, 2000), (16, 4000), (64, 2400), (1, 4000)] {
         let (cpu_before, begun) = (cpu(), Instant::now());
         let tasks: Vec<_> = (first..first + producers)
             .map(|producer| runtime.spawn(produce(Arc::clone(&store), producer, each)))
@@ -122,7 +122,8 @@ fn main() -> Result<(), Fault> {
         }
         let (took, cpu_after, count) = (begun.elapsed(), cpu(), producers * each);
         times.sort_unstable();
-        let at = |percent: usize| times.get(times.len() * percent / 100).copied().unwrap_or_default();
+        let nanos = |percent: usize| times.get(times.len() * percent / 100).copied().unwrap_or_default();
+        let at = |percent| Duration::from_nanos(u64::from(nanos(percent)));
         println!(
             "{producers:>3} producers: {:>7.0} entries/s  p50 {:?}  p99 {:?}  cpu/entry {:.1} us (writer {:.1})  RssAnon {}",
             count as f64 / took.as_secs_f64(),

@@ -113,7 +113,7 @@ fn a_log_that_was_cut_or_altered_is_refused() {
         }
         wait(store.close(Micros(1))).unwrap();
         drop(store);
-        assert_eq!(dir.raw().execute(sql, ()).is_ok_and(|rows| rows > 0), true, "{sql}");
+        assert!(dir.raw().execute(sql, ()).is_ok_and(|rows| rows > 0), "{sql}");
         let text = refusal(&dir).to_string();
         assert!(text.contains("is damaged") && text.contains(what), "{text}");
     }

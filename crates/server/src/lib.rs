@@ -1,1 +1,15 @@
-//! server.
+//! The faces: MCP for agents over HTTP, and the admin API for operators over a Unix socket. Ring 2, PEP edge.
+//!
+//! Must never decide anything: it turns messages into calls of the door or of administration and back. The two
+//! faces share no route and no credential (promise 12).
+
+pub mod agents;
+mod body;
+mod head;
+pub mod listen;
+pub mod operator;
+mod reply;
+
+pub use agents::{AgentFace, FaceSettings};
+pub use listen::{ListenLimits, Shutdown, serve_tcp, serve_unix};
+pub use operator::{OperatorFace, PolicyFiles, authority::OperatorAuthority};

@@ -1,0 +1,115 @@
+//! Messages of the session revisions. A session is a convenience of the protocol: it must never stand in for the
+//! credential, which every request brings anew.
+
+use http::HeaderValue;
+use http::Request;
+use hyper::body::Incoming;
+use mcp::answer;
+use mcp::classify::{self, Session as Claimed};
+use mcp::fault::ProtocolFault;
+use mcp::inbound::{Inbound, InboundRequest};
+use mcp::jsonrpc::result_message;
+use mcp::request::{ClientNotification, ClientRequest};
+use mcp::version::{Era, ProtocolVersion};
+use model::denial::Denial;
+use model::digest::hex;
+
+use super::sessions::Session;
+use super::{Exchange, HeaderValues, SESSION, method};
+use crate::reply::{self, Reply};
+
+impl Exchange<'_> {
+    pub(super) async fn initialize(&self, request: InboundRequest) -> Reply {
+        let (id, request) = match request.read(Era::Legacy) {
+            Ok(read) => read,
+            Err(fault) => return self.fault(fault, "initialize").await,
+        };
+        let ClientRequest::Initialize(asked) = request else {
+            let fault = ProtocolFault::invalid_request("this is not `initialize`").with_id(Some(id));
+            return self.fault(fault, "initialize").await;
+        };
+        let version = ProtocolVersion::negotiate(&asked.protocol_version);
+        let mut random = [0u8; 32];
+        if let Err(fault) = self.face.door.ports().entropy.fill(&mut random) {
+            let denial = Denial::indeterminate(fault.to_string());
+            return reply::refusal(503, denial.reason.code(), &denial.public);
+        }
+        let session = hex(&random);
+        let now = self.face.door.ports().clock.elapsed();
+        let agent = self.caller.principal().agent.clone();
+        self.face.sessions.insert(&session, Session::new(agent, self.endpoint.clone(), version), now);
+        let result = answer::initialize(version, &self.face.server, None);
+        let mut reply = reply::json(200, result_message(&id, &result));
+        if let Ok(value) = HeaderValue::from_str(&session) {
+            reply.headers_mut().insert(SESSION, value);
+        }
+        reply
+    }
+
+    pub(super) async fn legacy(&self, claimed: &Claimed<'_>, message: Inbound) -> Reply {
+        let now = self.face.door.ports().clock.elapsed();
+        let agent = &self.caller.principal().agent;
+        let Some(session) = self.face.sessions.find(claimed.id, agent, &self.endpoint, now) else {
+            let fault = ProtocolFault::session_unknown().with_id(message.request_id().cloned());
+            return self.fault(fault, method(&message)).await;
+        };
+        if claimed.version.is_some_and(|version| version != session.version) {
+            let text = format!("`MCP-Protocol-Version` must be `{}`, as negotiated", session.version);
+            let fault = ProtocolFault::invalid_request(text).with_id(message.request_id().cloned());
+            return self.fault(fault, method(&message)).await;
+        }
+        match message {
+            Inbound::Request(request) => self.legacy_request(&session, request).await,
+            Inbound::Notification(notification) => {
+                if let ClientNotification::Cancelled { request } = notification.read() {
+                    session.cancel(&request);
+                }
+                reply::empty(202)
+            }
+            Inbound::Response(_) => {
+                let fault = ProtocolFault::invalid_request("there is no request of ours to answer");
+                self.fault(fault, "").await
+            }
+        }
+    }
+
+    async fn legacy_request(&self, session: &std::sync::Arc<Session>, request: InboundRequest) -> Reply {
+        let method = request.method.clone();
+        let (id, request) = match request.read(Era::Legacy) {
+            Ok(read) => read,
+            Err(fault) => return self.fault(fault, &method).await,
+        };
+        match request {
+            ClientRequest::Ping => reply::json(200, result_message(&id, &answer::empty())),
+            ClientRequest::ListTools { cursor } => self.list(Era::Legacy, &id, cursor.as_deref()).await,
+            ClientRequest::CallTool(call) => {
+                self.call_tool(Era::Legacy, id, *call, Some(std::sync::Arc::clone(session))).await
+            }
+            ClientRequest::Initialize(_) | ClientRequest::Discover => {
+                let fault = ProtocolFault::method(Era::Legacy, &method).with_id(Some(id));
+                self.fault(fault, &method).await
+            }
+        }
+    }
+
+    /// DELETE ends a session.
+    pub(super) fn delete(&self, request: &Request<Incoming>) -> Reply {
+        let values = HeaderValues::of(request.headers());
+        let claimed = match classify::session(&values.as_headers()) {
+            Ok(claimed) => claimed,
+            Err(fault) => return reply::json(fault.status, fault.message()),
+        };
+        let now = self.face.door.ports().clock.elapsed();
+        let agent = &self.caller.principal().agent;
+        match self.face.sessions.find(claimed.id, agent, &self.endpoint, now) {
+            Some(_) => {
+                self.face.sessions.remove(claimed.id);
+                reply::empty(204)
+            }
+            None => {
+                let fault = ProtocolFault::session_unknown();
+                reply::json(fault.status, fault.message())
+            }
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Requests of 2026-07-28: every one stands alone. Must never remember anything between two of them.
+
+use mcp::answer;
+use mcp::fault::ProtocolFault;
+use mcp::inbound::InboundRequest;
+use mcp::jsonrpc::{RequestId, result_message};
+use mcp::request::ClientRequest;
+use mcp::version::Era;
+
+use super::Exchange;
+use crate::reply::{self, Reply};
+
+/// Lists are filtered by policy now; how long that holds is not known, so nothing may be cached.
+const TTL_MILLIS: u64 = 0;
+
+impl Exchange<'_> {
+    pub(super) async fn modern(&self, request: InboundRequest) -> Reply {
+        let method = request.method.clone();
+        let (id, request) = match request.read(Era::Modern) {
+            Ok(read) => read,
+            Err(fault) => return self.fault(fault, &method).await,
+        };
+        match request {
+            ClientRequest::Discover => {
+                let result = answer::discover(&self.face.server, None, TTL_MILLIS);
+                reply::json(200, result_message(&id, &result))
+            }
+            ClientRequest::ListTools { cursor } => self.list(Era::Modern, &id, cursor.as_deref()).await,
+            ClientRequest::CallTool(call) => self.call_tool(Era::Modern, id, *call, None).await,
+            ClientRequest::Initialize(_) | ClientRequest::Ping => {
+                let fault = ProtocolFault::method(Era::Modern, &method).with_id(Some(id));
+                self.fault(fault, &method).await
+            }
+        }
+    }
+
+    /// `tools/list`, in one page.
+    pub(super) async fn list(&self, era: Era, id: &RequestId, cursor: Option<&str>) -> Reply {
+        if cursor.is_some() {
+            let fault =
+                ProtocolFault::params("`cursor` was not given by this server").with_id(Some(id.clone()));
+            return self.fault(fault, "tools/list").await;
+        }
+        let listed = match self.face.door.list(&self.caller, &self.endpoint).await {
+            Ok(listed) => listed,
+            Err(refused) => {
+                let refusal = answer::refusal(era, &refused.denial, Some(refused.call), &self.face.server);
+                return reply::json(200, answer::refusal_message(id, &refusal));
+            }
+        };
+        let own_names = matches!(self.endpoint, model::call::Endpoint::Server(_));
+        let tools: Vec<_> = listed
+            .tools
+            .iter()
+            .map(|tool| {
+                let name = (!own_names).then_some(tool.name.as_str());
+                mcp::shape::tool(era, tool.record.definition.raw(), name)
+            })
+            .collect();
+        let result = answer::tools(era, &tools, &self.face.server, TTL_MILLIS);
+        reply::json(200, result_message(id, &result))
+    }
+}

@@ -1,0 +1,165 @@
+//! Sessions of the older revisions, in memory. Must never be found by another agent, or at another endpoint, than
+//! the one that opened them: that looks the same as a session that never was.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use call::open_calls::CancelToken;
+use mcp::jsonrpc::RequestId;
+use mcp::version::ProtocolVersion;
+use model::call::Endpoint;
+use model::denial::Reason;
+use model::ids::AgentId;
+
+/// Sessions one agent can have; opening another ends the one longest unused.
+const PER_AGENT_MAX: usize = 256;
+/// A session unused for this long is gone.
+const IDLE_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// One session.
+pub(super) struct Session {
+    agent: AgentId,
+    endpoint: Endpoint,
+    pub(super) version: ProtocolVersion,
+    open: Mutex<HashMap<RequestId, CancelToken>>,
+    used_millis: AtomicU64,
+}
+
+impl Session {
+    pub(super) fn new(agent: AgentId, endpoint: Endpoint, version: ProtocolVersion) -> Self {
+        Self { agent, endpoint, version, open: Mutex::default(), used_millis: AtomicU64::new(0) }
+    }
+
+    /// A call of this session is under way.
+    pub(super) fn enter(&self, id: RequestId, cancel: CancelToken) {
+        self.open().insert(id, cancel);
+    }
+
+    /// It ended.
+    pub(super) fn leave(&self, id: &RequestId) {
+        self.open().remove(id);
+    }
+
+    /// The client cancelled it; ids that are not open are ignored (MCP, Cancellation).
+    pub(super) fn cancel(&self, id: &RequestId) {
+        if let Some(token) = self.open().get(id) {
+            token.cancel(Reason::Cancelled);
+        }
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<RequestId, CancelToken>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn used(&self) -> u64 {
+        self.used_millis.load(Ordering::Relaxed)
+    }
+}
+
+/// All sessions of this node.
+#[derive(Default)]
+pub(super) struct Sessions(Mutex<HashMap<Box<str>, Arc<Session>>>);
+
+impl Sessions {
+    /// Opens a session under an unguessable id.
+    pub(super) fn insert(&self, id: &str, session: Session, now: Duration) {
+        let now = millis(now);
+        session.used_millis.store(now, Ordering::Relaxed);
+        let mut all = self.lock();
+        all.retain(|_, kept| now.saturating_sub(kept.used()) < millis(IDLE_MAX));
+        let of_agent = all.iter().filter(|(_, kept)| kept.agent == session.agent);
+        let (count, oldest) = of_agent.fold((0, None::<(u64, Box<str>)>), |(count, oldest), (id, kept)| {
+            let older = oldest.as_ref().is_none_or(|(used, _)| kept.used() < *used);
+            (count + 1, if older { Some((kept.used(), id.clone())) } else { oldest })
+        });
+        if let (true, Some((_, oldest))) = (count >= PER_AGENT_MAX, oldest) {
+            all.remove(&oldest);
+        }
+        all.insert(Box::from(id), Arc::new(session));
+    }
+
+    /// The session, if it is this agent's, at this endpoint.
+    pub(super) fn find(
+        &self,
+        id: &str,
+        agent: &AgentId,
+        endpoint: &Endpoint,
+        now: Duration,
+    ) -> Option<Arc<Session>> {
+        let session = self.lock().get(id).cloned()?;
+        let unused = millis(now).saturating_sub(session.used());
+        if session.agent != *agent || session.endpoint != *endpoint || unused >= millis(IDLE_MAX) {
+            return None;
+        }
+        session.used_millis.store(millis(now), Ordering::Relaxed);
+        Some(session)
+    }
+
+    /// Ends a session.
+    pub(super) fn remove(&self, id: &str) {
+        self.lock().remove(id);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Box<str>, Arc<Session>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn agent(name: &str) -> AgentId {
+        AgentId::parse(name).unwrap()
+    }
+
+    fn session(name: &str) -> Session {
+        Session::new(agent(name), Endpoint::All, ProtocolVersion::V2025_11_25)
+    }
+
+    #[test]
+    fn a_session_is_found_only_by_its_agent_at_its_endpoint_while_it_lives() {
+        let sessions = Sessions::default();
+        let now = Duration::from_secs(5);
+        sessions.insert("s", session("a"), now);
+        let git = Endpoint::Server(model::ids::ServerName::parse("git").unwrap());
+        assert!(sessions.find("s", &agent("a"), &Endpoint::All, now).is_some());
+        assert!(sessions.find("s", &agent("b"), &Endpoint::All, now).is_none());
+        assert!(sessions.find("s", &agent("a"), &git, now).is_none());
+        assert!(sessions.find("s", &agent("a"), &Endpoint::All, now + IDLE_MAX).is_none());
+        sessions.remove("s");
+        assert!(sessions.find("s", &agent("a"), &Endpoint::All, now).is_none());
+    }
+
+    #[test]
+    fn one_agent_cannot_fill_the_table_nor_push_out_another() {
+        let sessions = Sessions::default();
+        sessions.insert("other", session("b"), Duration::ZERO);
+        for number in 0..PER_AGENT_MAX + 10 {
+            let at = Duration::from_millis(number as u64 + 1);
+            sessions.insert(&format!("s{number}"), session("a"), at);
+        }
+        let at = Duration::from_secs(10);
+        assert!(sessions.find("s9", &agent("a"), &Endpoint::All, at).is_none());
+        assert!(sessions.find("s10", &agent("a"), &Endpoint::All, at).is_some());
+        assert!(sessions.find("other", &agent("b"), &Endpoint::All, at).is_some());
+    }
+
+    #[test]
+    fn cancelling_reaches_the_open_call_and_ignores_others() {
+        let session = session("a");
+        let token = CancelToken::default();
+        session.enter(RequestId::ours(1), token.clone());
+        session.cancel(&RequestId::ours(2));
+        assert_eq!(token.reason(), None);
+        session.cancel(&RequestId::ours(1));
+        assert_eq!(token.reason(), Some(Reason::Cancelled));
+        session.leave(&RequestId::ours(1));
+    }
+}

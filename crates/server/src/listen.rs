@@ -1,0 +1,153 @@
+//! Accepting connections and ending them. Must never let one connection hold what others need: each is bounded in
+//! headers and time, and their number is bounded.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use crate::body::ReplyBody;
+
+/// Bounds on connections.
+#[derive(Clone, Copy, Debug)]
+pub struct ListenLimits {
+    /// Connections open at once; more wait to be accepted.
+    pub connections_max: usize,
+    /// Time for the head of a request, from its first byte or from the end of the one before.
+    pub head_within: Duration,
+    /// Bytes of the head.
+    pub head_bytes_max: usize,
+}
+
+impl Default for ListenLimits {
+    fn default() -> Self {
+        Self { connections_max: 1024, head_within: Duration::from_secs(60), head_bytes_max: 64 << 10 }
+    }
+}
+
+/// Becomes true once, when everything is to end.
+pub type Shutdown = watch::Receiver<bool>;
+
+/// Answers requests of one face.
+pub trait Face: Send + Sync + 'static {
+    /// Answers one request.
+    fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<ReplyBody>> + Send;
+}
+
+/// Serves a face on TCP until shutdown, then lets open requests end.
+pub async fn serve_tcp<F: Face>(
+    listener: TcpListener,
+    face: Arc<F>,
+    limits: ListenLimits,
+    shutdown: Shutdown,
+) {
+    let slots = Arc::new(Semaphore::new(limits.connections_max));
+    let mut stop = shutdown.clone();
+    loop {
+        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stopped(&mut stop) => break,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                // A small answer must not wait for the next one (Nagle).
+                drop(stream.set_nodelay(true));
+                spawn(stream, Arc::clone(&face), limits, shutdown.clone(), slot);
+            }
+            Err(error) => pause(&error).await,
+        }
+    }
+    drain(&slots, limits.connections_max).await;
+}
+
+/// Serves a face on a Unix socket until shutdown.
+pub async fn serve_unix<F: Face>(
+    listener: UnixListener,
+    face: Arc<F>,
+    limits: ListenLimits,
+    shutdown: Shutdown,
+) {
+    let slots = Arc::new(Semaphore::new(limits.connections_max));
+    let mut stop = shutdown.clone();
+    loop {
+        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stopped(&mut stop) => break,
+        };
+        match accepted {
+            Ok((stream, _)) => spawn(stream, Arc::clone(&face), limits, shutdown.clone(), slot),
+            Err(error) => pause(&error).await,
+        }
+    }
+    drain(&slots, limits.connections_max).await;
+}
+
+async fn stopped(shutdown: &mut Shutdown) {
+    // A sender that is gone means the same as a stop.
+    drop(shutdown.wait_for(|stop| *stop).await);
+}
+
+/// Out of descriptors or the like: others keep running, and this does not spin.
+async fn pause(error: &std::io::Error) {
+    tracing::warn!(%error, "a connection could not be accepted");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+}
+
+/// Waits until every connection gave its slot back.
+async fn drain(slots: &Arc<Semaphore>, connections_max: usize) {
+    let all = u32::try_from(connections_max).unwrap_or(u32::MAX);
+    drop(slots.acquire_many(all).await);
+}
+
+fn spawn<S, F>(stream: S, face: Arc<F>, limits: ListenLimits, shutdown: Shutdown, slot: OwnedSemaphorePermit)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Face,
+{
+    tokio::spawn(async move {
+        connection(stream, face, limits, shutdown).await;
+        drop(slot);
+    });
+}
+
+async fn connection<S, F>(stream: S, face: Arc<F>, limits: ListenLimits, mut shutdown: Shutdown)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Face,
+{
+    let service = service_fn(move |request| {
+        let face = Arc::clone(&face);
+        async move { Ok::<_, Infallible>(face.answer(request).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head_within)
+        .max_buf_size(limits.head_bytes_max)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => return note(ended),
+        () = stopped(&mut shutdown) => connection.as_mut().graceful_shutdown(),
+    }
+    note(connection.await);
+}
+
+fn note(ended: hyper::Result<()>) {
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended");
+    }
+}

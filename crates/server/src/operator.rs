@@ -1,0 +1,151 @@
+//! The operators' face: the admin API, JSON over HTTP on a Unix socket only its owner can open.
+//!
+//! Must never accept what an agent holds, nor be served where agents are (promise 12). The same dispatch serves the
+//! command line when no daemon runs, so that there is one way to change anything.
+
+mod api;
+pub mod authority;
+mod show;
+mod wire;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use admin::{Admin, AdminError};
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use policy::PolicySource;
+use ports::BoxFuture;
+use ports::identity::Presented;
+use ports::upstream::Upstreams;
+use serde_json::{Value, json};
+
+use crate::body::{self, ReplyBody};
+use crate::head;
+use crate::listen::Face;
+use crate::reply::{self, Reply};
+use authority::OperatorAuthority;
+
+const BODY_BYTES_MAX: usize = 1 << 20;
+const BODY_WITHIN: Duration = Duration::from_secs(10);
+
+/// Reads the policy files again.
+pub trait PolicyFiles: Send + Sync {
+    /// The files as they are now.
+    ///
+    /// # Errors
+    /// What could not be read, in words.
+    fn read(&self) -> Result<Vec<PolicySource>, String>;
+}
+
+/// What an operator can ask for.
+pub struct OperatorFace {
+    admin: Arc<Admin>,
+    upstreams: Arc<dyn Upstreams>,
+    files: Arc<dyn PolicyFiles>,
+    authority: OperatorAuthority,
+}
+
+/// Why a request was not carried out, with a word for scripts.
+#[derive(Debug)]
+pub struct ApiError {
+    /// `bad_request`, `refused`, `not_found`, `policy`, `unavailable`.
+    pub code: &'static str,
+    /// In words.
+    pub message: String,
+    /// More, for `policy`: every problem.
+    pub details: Vec<String>,
+}
+
+impl ApiError {
+    pub(crate) fn bad_request(message: impl std::fmt::Display) -> Self {
+        Self { code: "bad_request", message: message.to_string(), details: Vec::new() }
+    }
+
+    pub(crate) fn unavailable(message: impl std::fmt::Display) -> Self {
+        Self { code: "unavailable", message: message.to_string(), details: Vec::new() }
+    }
+
+    fn status(&self) -> u16 {
+        match self.code {
+            "bad_request" => 400,
+            "not_found" => 404,
+            "refused" | "policy" => 409,
+            _ => 503,
+        }
+    }
+
+    fn body(&self) -> Value {
+        json!({"error": {"code": self.code, "message": self.message, "details": self.details}})
+    }
+}
+
+impl From<AdminError> for ApiError {
+    fn from(error: AdminError) -> Self {
+        let message = error.to_string();
+        let (code, details) = match error {
+            AdminError::Refused(_) => ("refused", Vec::new()),
+            AdminError::NotFound(_) => ("not_found", Vec::new()),
+            AdminError::Policy(problems) => ("policy", problems.iter().map(ToString::to_string).collect()),
+            AdminError::Fault(_) => ("unavailable", Vec::new()),
+        };
+        Self { code, message, details }
+    }
+}
+
+impl OperatorFace {
+    /// A face over the use cases.
+    #[must_use]
+    pub fn new(
+        admin: Arc<Admin>,
+        upstreams: Arc<dyn Upstreams>,
+        files: Arc<dyn PolicyFiles>,
+        authority: OperatorAuthority,
+    ) -> Arc<Self> {
+        Arc::new(Self { admin, upstreams, files, authority })
+    }
+
+    /// Carries out one request of a proven operator: `verb` such as `agents/add`, and its parameters.
+    ///
+    /// # Errors
+    /// [`ApiError`]; nothing changed then.
+    pub fn dispatch<'a>(&'a self, verb: &'a str, params: Value) -> BoxFuture<'a, Result<Value, ApiError>> {
+        Box::pin(self.carry_out(verb, params))
+    }
+
+    async fn route(&self, request: Request<Incoming>) -> Reply {
+        let presented = head::presented(request.headers());
+        if !self.authority.proves(&presented) {
+            let known = matches!(presented, Presented::Bearer(_));
+            return reply::unauthorized(known, "not_an_operator", "this needs the operator credential");
+        }
+        let Some(verb) = request.uri().path().strip_prefix("/v1/").map(str::to_owned) else {
+            return reply::refusal(404, "not_found", "no such path");
+        };
+        if request.method() != http::Method::POST {
+            return reply::refusal(405, "method_not_allowed", "send POST");
+        }
+        let Ok(text) = body::read(request.into_body(), BODY_BYTES_MAX, BODY_WITHIN).await else {
+            return reply::refusal(400, "bad_request", "the body is too large, too slow, or broke off");
+        };
+        let params = if text.is_empty() { Ok(json!({})) } else { serde_json::from_slice(&text) };
+        let (status, body) = match params {
+            Err(error) => {
+                let error = ApiError::bad_request(format!("the body is not JSON: {error}"));
+                (error.status(), error.body())
+            }
+            Ok(params) => match self.dispatch(&verb, params).await {
+                Ok(value) => (200, value),
+                Err(error) => (error.status(), error.body()),
+            },
+        };
+        reply::json(status, Bytes::from(body.to_string()))
+    }
+}
+
+impl Face for OperatorFace {
+    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<ReplyBody> {
+        self.route(request).await
+    }
+}

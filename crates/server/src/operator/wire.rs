@@ -1,0 +1,78 @@
+//! Parameters of the admin API. Must never have a field whose absence means more power.
+
+use serde::Deserialize;
+
+/// `agents/add`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AddAgent {
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) groups: Vec<String>,
+    #[serde(default)]
+    pub(super) owner: String,
+    pub(super) days: i64,
+}
+
+/// `agents/rotate`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RotateAgent {
+    pub(super) name: String,
+    pub(super) days: i64,
+    pub(super) overlap_seconds: i64,
+}
+
+/// `agents/remove`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NamedAgent {
+    pub(super) name: String,
+}
+
+/// `servers/refresh`; without a name, all.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NamedServer {
+    pub(super) server: Option<String>,
+}
+
+/// `tools/list`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListTools {
+    pub(super) server: Option<String>,
+    pub(super) status: Option<String>,
+}
+
+/// `tools/show`, `tools/quarantine`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NamedTool {
+    pub(super) tool: String,
+}
+
+/// `tools/certify`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CertifyTool {
+    pub(super) tool: String,
+    pub(super) definition: String,
+    pub(super) risk: Option<String>,
+    pub(super) returns_secrets: Option<bool>,
+}
+
+/// `log/read`: `from` an index, or the last `limit` entries.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReadLog {
+    pub(super) from: Option<u64>,
+    pub(super) limit: usize,
+}
+
+/// `log/call`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NamedCall {
+    pub(super) call: String,
+}

@@ -1,1 +1,142 @@
-//! upstream.
+//! MCP clients for the upstream servers of the configuration: children on stdio, and streamable HTTP. Ring 2.
+//!
+//! Must never send a call whose tool this very connection has not listed at the definition that was decided
+//! on; let one agent's state answer another; start anything a request named; or send a call twice.
+
+pub mod config;
+mod connection;
+mod definitions;
+mod fault;
+mod http;
+mod lane;
+mod server;
+mod speak;
+mod stdio;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::denial::Reason;
+use model::ids::{AgentId, ServerName};
+use ports::BoxFuture;
+use ports::definitions::DefinitionObserver;
+use ports::upstream::{Forward, ResultStream, UpstreamFault, Upstreams as Port};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+pub use crate::config::{Command, ConfigError, Era, HttpTarget, Limits, ServerConfig, Transport};
+use crate::connection::Call;
+use crate::fault::{not_sent, unavailable};
+use crate::server::Server;
+
+/// Most time for ending everything; then this process leaves, and children are killed with it.
+const SHUTDOWN: Duration = Duration::from_secs(5);
+
+/// All configured servers.
+pub struct Upstreams {
+    servers: HashMap<ServerName, Arc<Server>>,
+}
+
+impl Upstreams {
+    /// Checks the configuration. Nothing is started or connected before the first call or refresh.
+    ///
+    /// Children without a configured directory get private ones under `work_dir`.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once.
+    pub fn new(
+        configs: Vec<ServerConfig>,
+        observer: &Arc<dyn DefinitionObserver>,
+        work_dir: PathBuf,
+    ) -> Result<Self, Vec<ConfigError>> {
+        let (mut servers, mut errors) = (HashMap::new(), Vec::new());
+        for config in configs {
+            let name = config.name.clone();
+            if servers.contains_key(&name) {
+                errors.push(ConfigError::Duplicate(name));
+                continue;
+            }
+            match checked(config, observer, &work_dir) {
+                Ok(server) => drop(servers.insert(name, Arc::new(server))),
+                Err(error) => errors.push(error),
+            }
+        }
+        if errors.is_empty() { Ok(Self { servers }) } else { Err(errors) }
+    }
+
+    fn server(&self, name: &ServerName) -> Result<&Arc<Server>, UpstreamFault> {
+        self.servers.get(name).ok_or_else(|| unavailable(name, "it is not in the configuration"))
+    }
+
+    async fn open_in_time(&self, forward: Forward) -> Result<Box<dyn ResultStream>, UpstreamFault> {
+        let deadline = Instant::now() + forward.deadline;
+        let name = forward.tool.name.server.clone();
+        match tokio::time::timeout_at(deadline, self.open_by(forward, deadline)).await {
+            Ok(result) => result,
+            Err(_) => Err(not_sent(Reason::UpstreamTimeout, &name, "no connection within the call's time")),
+        }
+    }
+
+    async fn open_by(
+        &self,
+        forward: Forward,
+        deadline: Instant,
+    ) -> Result<Box<dyn ResultStream>, UpstreamFault> {
+        let server = self.server(&forward.tool.name.server)?;
+        let lane = server.lane(&forward.agent)?;
+        let place = lane.enter(server)?;
+        let connection = lane.connection(server, http::leased(&forward.lease)).await?;
+        connection.call(Call { forward, place, deadline }).await
+    }
+}
+
+fn checked(
+    config: ServerConfig,
+    observer: &Arc<dyn DefinitionObserver>,
+    work_dir: &std::path::Path,
+) -> Result<Server, ConfigError> {
+    let http = match &config.transport {
+        Transport::Stdio(command) if command.argv.first().is_none_or(String::is_empty) => {
+            return Err(ConfigError::NoCommand(config.name));
+        }
+        Transport::Stdio(_) => None,
+        Transport::Http(target) => Some(Arc::new(http::Site::new(&config, target)?)),
+    };
+    Ok(Server::new(config, Arc::clone(observer), work_dir.to_path_buf(), http))
+}
+
+impl Port for Upstreams {
+    fn open(&self, forward: Forward) -> BoxFuture<'_, Result<Box<dyn ResultStream>, UpstreamFault>> {
+        Box::pin(self.open_in_time(forward))
+    }
+
+    fn refresh<'a>(&'a self, server: &'a ServerName) -> BoxFuture<'a, Result<(), UpstreamFault>> {
+        Box::pin(async move { self.server(server)?.refresh().await })
+    }
+
+    fn forget<'a>(&'a self, agent: &'a AgentId) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            let mut ends = JoinSet::new();
+            for server in self.servers.values().cloned() {
+                let agent = agent.clone();
+                ends.spawn(async move { server.forget(&agent).await });
+            }
+            while ends.join_next().await.is_some() {}
+        })
+    }
+
+    fn shutdown(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let mut ends = JoinSet::new();
+            for server in self.servers.values().cloned() {
+                ends.spawn(async move { server.shutdown().await });
+            }
+            let all = async { while ends.join_next().await.is_some() {} };
+            if tokio::time::timeout(SHUTDOWN, all).await.is_err() {
+                tracing::warn!("some upstream servers did not end in time");
+            }
+        })
+    }
+}

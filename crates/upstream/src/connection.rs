@@ -1,0 +1,69 @@
+//! A connection of either kind that has listed and reported its tools. Must never carry a call before its tool
+//! was compared with that list.
+
+use std::sync::Arc;
+
+use ports::secret::Secret;
+use ports::upstream::{Forward, ResultStream, UpstreamFault};
+use tokio::time::Instant;
+
+use crate::http::HttpConnection;
+use crate::lane::Place;
+use crate::stdio::StdioConnection;
+
+/// A call that has its place and its time.
+pub(crate) struct Call {
+    pub(crate) forward: Forward,
+    pub(crate) place: Place,
+    pub(crate) deadline: Instant,
+}
+
+/// An open connection.
+pub(crate) enum Connection {
+    /// To a child.
+    Stdio(Arc<StdioConnection>),
+    /// To an HTTP server.
+    Http(Arc<HttpConnection>),
+}
+
+impl Connection {
+    /// False once no call can be served any more.
+    pub(crate) fn alive(&self) -> bool {
+        match self {
+            Self::Stdio(connection) => connection.alive(),
+            Self::Http(connection) => connection.alive(),
+        }
+    }
+
+    /// Whether it ever answered a call: if so, its end is no failed start.
+    pub(crate) fn served(&self) -> bool {
+        match self {
+            Self::Stdio(connection) => connection.served(),
+            Self::Http(connection) => connection.served(),
+        }
+    }
+
+    /// Sends one call.
+    pub(crate) async fn call(&self, call: Call) -> Result<Box<dyn ResultStream>, UpstreamFault> {
+        match self {
+            Self::Stdio(connection) => connection.call(call).await,
+            Self::Http(connection) => connection.call(call).await,
+        }
+    }
+
+    /// Lists the tools now and reports them.
+    pub(crate) async fn relist(&self, credential: Option<&Secret>) -> Result<(), UpstreamFault> {
+        match self {
+            Self::Stdio(connection) => connection.relist().await,
+            Self::Http(connection) => connection.relist(credential).await,
+        }
+    }
+
+    /// Ends it: the child is stopped, the session closed.
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::Stdio(connection) => connection.close().await,
+            Self::Http(connection) => connection.close().await,
+        }
+    }
+}

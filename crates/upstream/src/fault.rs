@@ -1,0 +1,33 @@
+//! Faults of upstreams, built in one place. Must never hold a credential, an argument or text an upstream
+//! chose: `private` names what happened in our own words.
+
+use std::fmt::Display;
+
+use model::denial::Reason;
+use model::ids::ServerName;
+use ports::upstream::{Sent, UpstreamFault};
+
+/// Nothing left this process.
+pub(crate) fn not_sent(reason: Reason, server: &ServerName, what: impl Display) -> UpstreamFault {
+    UpstreamFault { sent: Sent::No, reason, private: format!("server `{server}`: {what}") }
+}
+
+/// The upstream may have acted.
+pub(crate) fn maybe_sent(reason: Reason, server: &ServerName, what: impl Display) -> UpstreamFault {
+    UpstreamFault { sent: Sent::Maybe, reason, private: format!("server `{server}`: {what}") }
+}
+
+/// The upstream cannot be reached or used, and nothing was sent.
+pub(crate) fn unavailable(server: &ServerName, what: impl Display) -> UpstreamFault {
+    not_sent(Reason::UpstreamUnavailable, server, what)
+}
+
+/// The upstream broke the protocol after something was sent.
+pub(crate) fn violation(server: &ServerName, what: impl Display) -> UpstreamFault {
+    maybe_sent(Reason::UpstreamViolation, server, what)
+}
+
+/// The same fault, seen from a call of which nothing was sent: listing and handshakes carry no call.
+pub(crate) fn before_call(fault: UpstreamFault) -> UpstreamFault {
+    UpstreamFault { sent: Sent::No, ..fault }
+}

@@ -1,0 +1,283 @@
+//! A server reached by streamable HTTP, either era. Must never share a session between lanes, nor use one lane's
+//! credential for another.
+
+mod call;
+mod dial;
+mod exchange;
+mod handshake;
+mod response;
+mod site;
+mod target;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, StatusCode};
+use mcp::outbound;
+use mcp::reply::{Outcome, ServerRequest, UpstreamMessage, UpstreamNotification};
+use mcp::version::Era;
+use model::json::Json;
+use ports::broker::Lease;
+use ports::definitions::DefinitionObserver;
+use ports::secret::Secret;
+use ports::upstream::{Forward, ResultStream, UpstreamFault};
+
+use self::call::HttpStream;
+use self::handshake::Replied;
+use self::site::{Session, header};
+pub(crate) use self::site::Site;
+use crate::connection::Call;
+use crate::definitions::{Definitions, Listed, Lister, Page};
+use crate::fault::{before_call, unavailable};
+use crate::speak;
+
+/// Most time for what is sent on the side: cancellations, answers, the end of a session.
+const ASIDE: Duration = Duration::from_secs(2);
+
+/// The bearer of a lease.
+pub(crate) const fn leased(lease: &Lease) -> Option<&Secret> {
+    match lease {
+        Lease::Bearer(secret) => Some(secret),
+        Lease::NoCredentialNeeded => None,
+    }
+}
+
+/// One lane's way to a server: a session, or what a stateless server has listed to it.
+pub(crate) struct HttpConnection {
+    site: Arc<Site>,
+    session: RwLock<Arc<Session>>,
+    definitions: Definitions,
+    last_id: AtomicU64,
+    dead: AtomicBool,
+    served: AtomicBool,
+    one_renewal: tokio::sync::Mutex<()>,
+}
+
+impl HttpConnection {
+    /// Handshake and list.
+    ///
+    /// # Errors
+    /// In words for an operator.
+    pub(crate) async fn start(
+        site: &Arc<Site>,
+        observer: Arc<dyn DefinitionObserver>,
+        credential: Option<&Secret>,
+    ) -> Result<Arc<Self>, UpstreamFault> {
+        let session = site.handshake(credential).await?;
+        tracing::info!(server = %site.server, version = %session.version, "server answers");
+        let connection = Arc::new(Self {
+            site: Arc::clone(site),
+            session: RwLock::new(Arc::new(session)),
+            definitions: Definitions::new(site.server.clone(), site.limits, true, observer),
+            last_id: AtomicU64::new(0),
+            dead: AtomicBool::new(false),
+            served: AtomicBool::new(false),
+            one_renewal: tokio::sync::Mutex::new(()),
+        });
+        match connection.definitions.ensure(&connection.asking(credential)).await {
+            Ok(_) => Ok(connection),
+            Err(fault) => {
+                connection.close().await;
+                Err(fault)
+            }
+        }
+    }
+
+    pub(crate) fn alive(&self) -> bool {
+        !self.dead.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn served(&self) -> bool {
+        self.served.load(Ordering::Acquire)
+    }
+
+    /// Prepares one call. It is sent when its stream is first read.
+    pub(crate) async fn call(self: &Arc<Self>, call: Call) -> Result<Box<dyn ResultStream>, UpstreamFault> {
+        let id = self.last_id.fetch_add(1, Ordering::AcqRel) + 1;
+        let outgoing = self.outgoing(&call.forward, id).await?;
+        Ok(Box::new(HttpStream::new(Arc::clone(self), call, id, outgoing)))
+    }
+
+    /// The request for a call, once its tool is found to be what was decided on.
+    async fn outgoing(self: &Arc<Self>, forward: &Forward, id: u64) -> Result<Outgoing, UpstreamFault> {
+        self.verify(leased(&forward.lease)).await?;
+        let session = self.session();
+        let verified = self.definitions.fresh();
+        let verified = verified.ok_or_else(|| unavailable(&self.site.server, "its tools have just changed"))?;
+        let listed = verified.pinned(&forward.tool)?;
+        let mut headers = session.headers();
+        if session.version.era() == Era::Modern {
+            self.modern_headers(&mut headers, forward, listed)?;
+        }
+        let request = speak::tool_request(forward, id);
+        let body = outbound::call_tool(&speak::wire(session.version), id, &request);
+        Ok(Outgoing { session, headers, body })
+    }
+
+    fn modern_headers(
+        &self,
+        headers: &mut Vec<(HeaderName, HeaderValue)>,
+        forward: &Forward,
+        listed: &Listed,
+    ) -> Result<(), UpstreamFault> {
+        let unusable = |why: &dyn std::fmt::Display| unavailable(&self.site.server, why);
+        let name = mcp::header::encode(forward.tool.name.tool.as_str());
+        let name = HeaderValue::from_str(&name).map_err(|e| unusable(&e))?;
+        headers.push((HeaderName::from_static("mcp-method"), HeaderValue::from_static("tools/call")));
+        headers.push((HeaderName::from_static("mcp-name"), name));
+        let mirrored = listed.headers.as_ref().map_err(|e| unusable(e))?;
+        if !mirrored.is_empty() {
+            let limits = speak::message_limits(&self.site.limits);
+            let arguments = Json::parse(forward.arguments.as_bytes(), &limits).map_err(|e| unusable(&e))?;
+            let values = mirrored.write(&arguments).map_err(|e| unusable(&e))?;
+            for (name, value) in &values {
+                headers.push(header(name, value).ok_or_else(|| unusable(&"an argument fits no header"))?);
+            }
+        }
+        Ok(())
+    }
+
+    fn session(&self) -> Arc<Session> {
+        Arc::clone(&self.session.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Makes sure that the list is current. Listing goes on when the caller stops waiting.
+    async fn verify(self: &Arc<Self>, credential: Option<&Secret>) -> Result<(), UpstreamFault> {
+        if self.definitions.fresh().is_some() {
+            return Ok(());
+        }
+        let (own, credential) = (Arc::clone(self), credential.cloned());
+        let listing = tokio::spawn(async move {
+            let asking = own.asking(credential.as_ref());
+            tokio::time::timeout(own.site.limits.start, own.definitions.ensure(&asking)).await
+        });
+        match listing.await {
+            Ok(Ok(result)) => result.map(drop).map_err(before_call),
+            Ok(Err(_)) => Err(unavailable(&self.site.server, "it did not list its tools in time")),
+            Err(_) => Err(unavailable(&self.site.server, "listing its tools was interrupted; try again")),
+        }
+    }
+
+    /// Lists the tools now and reports them.
+    pub(crate) async fn relist(&self, credential: Option<&Secret>) -> Result<(), UpstreamFault> {
+        let asking = self.asking(credential);
+        match tokio::time::timeout(self.site.limits.start, self.definitions.relist(&asking)).await {
+            Ok(result) => result.map(drop),
+            Err(_) => Err(unavailable(&self.site.server, "it did not list its tools in time")),
+        }
+    }
+
+    /// The server does not know this session any more: begins another, once for all who noticed. What it has
+    /// listed is to be verified again.
+    async fn renew(&self, lost: &Arc<Session>, credential: Option<&Secret>) -> Result<(), UpstreamFault> {
+        let _turn = self.one_renewal.lock().await;
+        if !Arc::ptr_eq(lost, &self.session()) {
+            return Ok(());
+        }
+        match self.site.handshake(credential).await {
+            Ok(session) => {
+                *self.session.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(session);
+                self.definitions.changed();
+                Ok(())
+            }
+            Err(fault) => {
+                self.dead.store(true, Ordering::Release);
+                Err(fault)
+            }
+        }
+    }
+
+    /// Sends something beside a call, without waiting for it.
+    fn aside(self: &Arc<Self>, session: &Arc<Session>, credential: Option<&Secret>, message: Bytes) {
+        let (own, session, credential) = (Arc::clone(self), Arc::clone(session), credential.cloned());
+        tokio::spawn(async move {
+            let sending = own.site.notify(&session, credential.as_ref(), message);
+            match tokio::time::timeout(ASIDE, sending).await {
+                Ok(Ok(())) => {}
+                Ok(Err(fault)) => tracing::debug!(why = %fault.private, "not delivered"),
+                Err(_) => tracing::debug!(server = %own.site.server, "not delivered in time"),
+            }
+        });
+    }
+
+    fn answer(self: &Arc<Self>, session: &Arc<Session>, credential: Option<&Secret>, request: &ServerRequest) {
+        // A stateless server asks nothing; what it asks nevertheless is not answered.
+        if session.version.era() == Era::Legacy {
+            self.aside(session, credential, request.answer());
+        }
+    }
+
+    /// Ends the session.
+    pub(crate) async fn close(&self) {
+        self.dead.store(true, Ordering::Release);
+        let session = self.session();
+        if tokio::time::timeout(ASIDE, self.site.end(&session)).await.is_err() {
+            tracing::debug!(server = %self.site.server, "session was not ended in time");
+        }
+    }
+
+    const fn asking<'a>(&'a self, credential: Option<&'a Secret>) -> Asking<'a> {
+        Asking { connection: self, credential }
+    }
+}
+
+/// A call's request, not sent yet.
+struct Outgoing {
+    session: Arc<Session>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    body: Bytes,
+}
+
+/// Lists with one credential.
+struct Asking<'a> {
+    connection: &'a HttpConnection,
+    credential: Option<&'a Secret>,
+}
+
+impl Asking<'_> {
+    async fn ask(&self, session: &Session, cursor: Option<&str>) -> Result<Replied, UpstreamFault> {
+        let connection = self.connection;
+        let id = connection.last_id.fetch_add(1, Ordering::AcqRel) + 1;
+        let mut headers = session.headers();
+        if session.version.era() == Era::Modern {
+            let all = outbound::headers(session.version, "tools/list", None);
+            headers.extend(all.iter().filter_map(|(name, value)| header(name, value)));
+        }
+        let body = outbound::list_tools(&speak::wire(session.version), id, cursor);
+        let mut response = connection.site.post(&headers, self.credential, body);
+        let hear = |message: &UpstreamMessage| {
+            if matches!(message, UpstreamMessage::Notification(UpstreamNotification::ToolsChanged)) {
+                connection.definitions.changed();
+            }
+        };
+        connection.site.reply(&mut response, id, hear).await
+    }
+}
+
+impl Lister for Asking<'_> {
+    async fn page(&self, cursor: Option<String>) -> Result<Page, UpstreamFault> {
+        let site = &self.connection.site;
+        let mut session = self.connection.session();
+        let mut replied = self.ask(&session, cursor.as_deref()).await?;
+        if session_is_lost(&session, &replied) && cursor.is_none() {
+            self.connection.renew(&session, self.credential).await?;
+            session = self.connection.session();
+            replied = self.ask(&session, None).await?;
+        }
+        match replied {
+            Replied::Outcome(outcome, _) => speak::page(&site.server, &outcome),
+            Replied::Refused(status) => Err(site.refused(status)),
+        }
+    }
+}
+
+/// 404 says so; some servers answer 400 to a session they do not know.
+fn session_is_lost(session: &Session, replied: &Replied) -> bool {
+    let status = match replied {
+        Replied::Outcome(Outcome::Error(_), status) | Replied::Refused(status) => *status,
+        Replied::Outcome(Outcome::Result(_), _) => return false,
+    };
+    session.id.is_some() && matches!(status, StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST)
+}

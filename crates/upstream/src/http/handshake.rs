@@ -1,0 +1,213 @@
+//! The first words with an HTTP server: which era, which revision, which session? Must never take 401, 403 or
+//! silence for an era.
+
+use bytes::Bytes;
+use http::header::HeaderValue;
+use http::{Method, StatusCode};
+use mcp::outbound;
+use mcp::probe::{Verdict, judge};
+use mcp::reply::{Outcome, UpstreamMessage};
+use mcp::version::{Era, ProtocolVersion};
+use ports::secret::Secret;
+use ports::upstream::UpstreamFault;
+
+use super::response::{Part, Response, Unreadable};
+use super::site::{Session, Site, header};
+use crate::config::Era as Configured;
+use crate::fault::{unavailable, violation};
+use crate::speak::client;
+
+/// Longest session id taken.
+const SESSION_ID_BYTES: usize = 512;
+/// Ids within a handshake, which has no other requests open.
+const PROBE: u64 = 1;
+
+/// What a request of ours that is not a call came to.
+pub(super) enum Replied {
+    /// A JSON-RPC response and its HTTP status.
+    Outcome(Outcome, StatusCode),
+    /// Another status without one.
+    Refused(StatusCode),
+}
+
+impl Site {
+    /// Finds out how the server is spoken to, and begins a session if it has such.
+    pub(super) async fn handshake(&self, credential: Option<&Secret>) -> Result<Session, UpstreamFault> {
+        match self.known_era() {
+            Some(Era::Legacy) => self.initialize(credential).await,
+            Some(Era::Modern) => match self.discover(credential).await? {
+                Some(session) => Ok(session),
+                None => {
+                    self.remember(None);
+                    Err(unavailable(&self.server, "it does not answer `server/discover` as a modern server"))
+                }
+            },
+            None => match self.discover(credential).await? {
+                Some(session) => {
+                    self.remember(Some(Era::Modern));
+                    Ok(session)
+                }
+                None => {
+                    let session = self.initialize(credential).await?;
+                    self.remember(Some(Era::Legacy));
+                    Ok(session)
+                }
+            },
+        }
+    }
+
+    /// `None`: it is not modern.
+    async fn discover(&self, credential: Option<&Secret>) -> Result<Option<Session>, UpstreamFault> {
+        let version = ProtocolVersion::LATEST;
+        let headers: Vec<_> = outbound::headers(version, "server/discover", None)
+            .iter()
+            .filter_map(|(name, value)| header(name, value))
+            .collect();
+        let body = outbound::discover(PROBE, version, client());
+        let mut response = self.post(&headers, credential, body);
+        let verdict = match self.reply(&mut response, PROBE, |_| {}).await? {
+            Replied::Outcome(outcome, status) => judge(&outcome, Some(status.as_u16())),
+            Replied::Refused(status) if status.is_client_error() => Verdict::Legacy,
+            Replied::Refused(status) => return Err(self.refused(status)),
+        };
+        match verdict {
+            Verdict::Modern(version) => Ok(Some(Session { version, id: None })),
+            Verdict::Legacy => Ok(None),
+            Verdict::Incompatible => {
+                Err(unavailable(&self.server, "it speaks only revisions that we do not speak"))
+            }
+        }
+    }
+
+    async fn initialize(&self, credential: Option<&Secret>) -> Result<Session, UpstreamFault> {
+        let body = outbound::initialize(PROBE, ProtocolVersion::LATEST_LEGACY, client());
+        let mut response = self.post(&[], credential, body);
+        let outcome = match self.reply(&mut response, PROBE, |_| {}).await? {
+            Replied::Outcome(outcome, _) => outcome,
+            Replied::Refused(status) => return Err(self.refused(status)),
+        };
+        let Outcome::Result(result) = &outcome else {
+            return Err(unavailable(&self.server, "it answers `initialize` with an error"));
+        };
+        let version = result.protocol_version().and_then(ProtocolVersion::parse);
+        let Some(version) = version.filter(|version| version.era() == Era::Legacy) else {
+            let known = match self.era {
+                Configured::Auto => "it answers `initialize` with a revision we do not speak",
+                _ => "it answers `initialize` with a revision we do not speak; configure its era",
+            };
+            return Err(unavailable(&self.server, known));
+        };
+        let id = response.session().map(|id| self.session_id(id)).transpose()?;
+        let session = Session { version, id };
+        self.notify(&session, credential, outbound::initialized()).await?;
+        Ok(session)
+    }
+
+    fn session_id(&self, id: &HeaderValue) -> Result<HeaderValue, UpstreamFault> {
+        let visible = id.as_bytes().iter().all(|byte| (0x21..=0x7e).contains(byte));
+        if !visible || id.is_empty() || id.len() > SESSION_ID_BYTES {
+            return Err(violation(&self.server, "its session id is not made of visible characters"));
+        }
+        let mut id = id.clone();
+        id.set_sensitive(true);
+        Ok(id)
+    }
+
+    /// Sends a notification, or an answer to a question.
+    pub(super) async fn notify(
+        &self,
+        session: &Session,
+        credential: Option<&Secret>,
+        message: Bytes,
+    ) -> Result<(), UpstreamFault> {
+        let mut response = self.post(&session.headers(), credential, message);
+        match response.next().await {
+            Ok(Part::Refused(status, _)) => Err(self.refused(status)),
+            Ok(_) => Ok(()),
+            Err(unreadable) => Err(self.unreadable(unreadable)),
+        }
+    }
+
+    /// Ends a session.
+    pub(super) async fn end(&self, session: &Session) {
+        if session.id.is_some() {
+            let request = self.request(Method::DELETE, &session.headers(), None, Bytes::new());
+            // Best effort: a server may not allow it, and ends idle sessions anyway.
+            let _ended = self.send(request, 0).next().await;
+        }
+    }
+
+    pub(super) fn post(
+        &self,
+        headers: &[(http::HeaderName, HeaderValue)],
+        credential: Option<&Secret>,
+        body: Bytes,
+    ) -> Response {
+        self.send(self.request(Method::POST, headers, credential, body), self.limits.message_bytes_max)
+    }
+
+    /// Reads on to the reply with this id. Notifications go to `hear`; questions are not answered here.
+    pub(super) async fn reply(
+        &self,
+        response: &mut Response,
+        id: u64,
+        hear: impl Fn(&UpstreamMessage) + Send,
+    ) -> Result<Replied, UpstreamFault> {
+        for _ in 0..=self.limits.notifications_max {
+            match response.next().await.map_err(|unreadable| self.unreadable(unreadable))? {
+                Part::Message(message) => match *message {
+                    UpstreamMessage::Response { id: Some(given), outcome } if given == id => {
+                        return Ok(Replied::Outcome(outcome, StatusCode::OK));
+                    }
+                    UpstreamMessage::Response { .. } => {
+                        return Err(violation(&self.server, "it answers under an id that is not ours"));
+                    }
+                    other => hear(&other),
+                },
+                Part::Refused(status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN), _) => {
+                    return Err(self.refused(status));
+                }
+                Part::Refused(status, Some(message)) => {
+                    return Ok(match *message {
+                        UpstreamMessage::Response { id: None, outcome } => Replied::Outcome(outcome, status),
+                        UpstreamMessage::Response { id: Some(given), outcome } if given == id => {
+                            Replied::Outcome(outcome, status)
+                        }
+                        _ => Replied::Refused(status),
+                    });
+                }
+                Part::Refused(status, None) => return Ok(Replied::Refused(status)),
+                Part::End => return Err(violation(&self.server, "it ended its response without an answer")),
+            }
+        }
+        Err(violation(&self.server, "it floods a response with notifications"))
+    }
+
+    /// The fault for a status that carries no answer.
+    pub(super) fn refused(&self, status: StatusCode) -> UpstreamFault {
+        use model::denial::Reason;
+        let why = match status.as_u16() {
+            401 => "it does not accept our credential (401); check the credential configured for it",
+            403 => "it forbids what our credential asks (403); check the credential configured for it",
+            300..=399 => "it redirects, which is never followed; configure the address it redirects to",
+            404 | 405 => "there is no MCP endpoint at this address; check the path of its url",
+            429 => "it asks us to slow down (429)",
+            _ => "it answers with an HTTP error",
+        };
+        let text = format!("{why} (status {})", status.as_u16());
+        crate::fault::maybe_sent(Reason::UpstreamUnavailable, &self.server, text)
+    }
+
+    /// The fault for a response that cannot be read.
+    pub(super) fn unreadable(&self, unreadable: Unreadable) -> UpstreamFault {
+        use model::denial::Reason;
+        match unreadable {
+            Unreadable::Broken(broken) if broken.sent => violation(&self.server, broken.why),
+            Unreadable::Broken(broken) => unavailable(&self.server, broken.why),
+            Unreadable::Violation(why) => violation(&self.server, why),
+            Unreadable::TooLarge => {
+                crate::fault::maybe_sent(Reason::LimitExceeded, &self.server, "its answer is larger than allowed")
+            }
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! One HTTP server as configured: its connections, its credential, its era. Must never send a credential to
+//! anything but this server, nor show one.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
+use http_body_util::Full;
+use mcp::version::{Era as Spoken, ProtocolVersion};
+use model::ids::ServerName;
+use ports::secret::Secret;
+use tokio::time::Instant;
+
+use super::dial::{Dialer, tls_config};
+use super::exchange::{Exchange, Pool};
+use super::response::Response;
+use super::target::Target;
+use crate::config::{ConfigError, Era, HttpTarget, Limits, ServerConfig};
+use crate::speak;
+
+/// A server found to be legacy is asked again after a day: it may have been upgraded.
+const LEGACY_FOR: Duration = Duration::from_secs(24 * 3600);
+
+/// A session with a server, or the way a stateless one is spoken to.
+pub(super) struct Session {
+    pub(super) version: ProtocolVersion,
+    /// `Mcp-Session-Id`.
+    pub(super) id: Option<HeaderValue>,
+}
+
+/// One configured HTTP server.
+pub(crate) struct Site {
+    pub(super) server: ServerName,
+    pub(super) limits: Limits,
+    pub(super) era: Era,
+    bearer: Option<Secret>,
+    pool: Arc<Pool>,
+    path: Uri,
+    base: HeaderMap,
+    verdict: Mutex<Option<(Spoken, Instant)>>,
+}
+
+impl Site {
+    /// Checks the address and reads the authorities.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration.
+    pub(crate) fn new(config: &ServerConfig, http: &HttpTarget) -> Result<Self, ConfigError> {
+        let bad_url = |problem| ConfigError::Url {
+            server: config.name.clone(),
+            url: http.url.chars().take(200).flat_map(char::escape_default).collect(),
+            problem,
+        };
+        let target = Target::parse(&http.url, http.allow_plain).map_err(bad_url)?;
+        let tls = tls_config(http.ca_file.as_deref()).map_err(|problem| match &http.ca_file {
+            Some(file) => {
+                let (server, file) = (config.name.clone(), file.display().to_string());
+                ConfigError::Authorities { server, file, problem }
+            }
+            None => ConfigError::Tls(problem),
+        })?;
+        let base = base_headers(&target.authority).ok_or_else(|| bad_url("its host is not a valid name"))?;
+        let path = target.path.parse().map_err(|_| bad_url("its path is not valid"))?;
+        let dialer = Dialer::new(target, tls).map_err(bad_url)?;
+        Ok(Self {
+            server: config.name.clone(),
+            limits: config.limits,
+            era: config.era,
+            bearer: http.bearer.clone(),
+            pool: Arc::new(Pool::new(dialer)),
+            path,
+            base,
+            verdict: Mutex::default(),
+        })
+    }
+
+    /// The era, as far as it is known.
+    pub(super) fn known_era(&self) -> Option<Spoken> {
+        match self.era {
+            Era::Legacy => Some(Spoken::Legacy),
+            Era::Modern => Some(Spoken::Modern),
+            Era::Auto => {
+                let verdict = *self.verdict.lock().unwrap_or_else(PoisonError::into_inner);
+                let (era, since) = verdict?;
+                (era == Spoken::Modern || since.elapsed() < LEGACY_FOR).then_some(era)
+            }
+        }
+    }
+
+    /// Remembers what a probe showed; nothing when a server that was found to be modern failed.
+    pub(super) fn remember(&self, era: Option<Spoken>) {
+        *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = era.map(|era| (era, Instant::now()));
+    }
+
+    /// A request, ready to be sent.
+    pub(super) fn request(
+        &self,
+        method: Method,
+        headers: &[(HeaderName, HeaderValue)],
+        credential: Option<&Secret>,
+        body: Bytes,
+    ) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
+        *request.uri_mut() = self.path.clone();
+        let out = request.headers_mut();
+        out.clone_from(&self.base);
+        for (name, value) in headers {
+            out.insert(name, value.clone());
+        }
+        let bearer = credential.or(self.bearer.as_ref());
+        if let Some(value) = bearer.and_then(|secret| authorization(secret)) {
+            out.insert(AUTHORIZATION, value);
+        }
+        request
+    }
+
+    /// Sends a request when it is first read.
+    pub(super) fn send(&self, request: Request<Full<Bytes>>, bytes_max: usize) -> Response {
+        let exchange = Exchange::new(&self.pool, request);
+        Response::new(exchange, speak::message_limits(&self.limits), bytes_max)
+    }
+}
+
+impl Session {
+    /// What goes into the head of every request of the session.
+    pub(super) fn headers(&self) -> Vec<(HeaderName, HeaderValue)> {
+        let version = HeaderValue::from_static(self.version.as_str());
+        let mut out = vec![(HeaderName::from_static("mcp-protocol-version"), version)];
+        if let Some(id) = &self.id {
+            out.push((HeaderName::from_static("mcp-session-id"), id.clone()));
+        }
+        out
+    }
+}
+
+/// Headers of our own making; those that are none are left out, which the server will say.
+pub(super) fn header(name: &str, value: &str) -> Option<(HeaderName, HeaderValue)> {
+    Some((HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(value).ok()?))
+}
+
+fn authorization(secret: &Secret) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", secret.reveal())).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+fn base_headers(authority: &str) -> Option<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    headers.insert(HOST, HeaderValue::from_str(authority).ok()?);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("callgate/", env!("CARGO_PKG_VERSION"))));
+    Some(headers)
+}

@@ -1,0 +1,101 @@
+//! What both transports say and understand alike. Must never take a result we did not ask for as an answer.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use mcp::implementation::Implementation;
+use mcp::outbound::{ToolRequest, Wire};
+use mcp::reply::{Outcome, ProgressUpdate, ResultKind, UpstreamResult};
+use mcp::version::{Era, ProtocolVersion};
+use model::ids::ServerName;
+use model::limits::JsonLimits;
+use ports::upstream::{Answer, Forward, Progress, UpstreamFault};
+
+use crate::config::Limits;
+use crate::definitions::Page;
+use crate::fault::{maybe_sent, violation};
+
+/// Who we say we are.
+pub(crate) fn client() -> &'static Implementation {
+    static CLIENT: LazyLock<Implementation> =
+        LazyLock::new(|| Implementation::new("callgate", env!("CARGO_PKG_VERSION")));
+    &CLIENT
+}
+
+/// How a server of this revision is spoken to.
+pub(crate) fn wire(version: ProtocolVersion) -> Wire<'static> {
+    match version.era() {
+        Era::Legacy => Wire::Legacy,
+        Era::Modern => Wire::Modern { version, client: client() },
+    }
+}
+
+/// The parts of a call that go on the wire.
+pub(crate) fn tool_request(forward: &Forward, id: u64) -> ToolRequest<'_> {
+    ToolRequest {
+        name: forward.tool.name.tool.as_str(),
+        arguments: &forward.arguments,
+        trace: &forward.trace,
+        progress: forward.wants_progress.then_some(id),
+    }
+}
+
+/// The bounds on one message.
+pub(crate) const fn message_limits(limits: &Limits) -> JsonLimits {
+    JsonLimits { bytes_max: limits.message_bytes_max, ..JsonLimits::UPSTREAM }
+}
+
+/// The answer to a call.
+pub(crate) fn answer(server: &ServerName, outcome: Outcome, bytes_max: usize) -> Result<Answer, UpstreamFault> {
+    let too_large = || {
+        let text = format!("its answer is larger than the {bytes_max} bytes a call may return");
+        Err(maybe_sent(model::denial::Reason::LimitExceeded, server, text))
+    };
+    match outcome {
+        Outcome::Result(result) if result.raw().as_bytes().len() > bytes_max => too_large(),
+        Outcome::Result(result) => match result.kind() {
+            ResultKind::Complete => {
+                Ok(Answer::Result { result: result.raw().clone(), is_error: result.is_error() })
+            }
+            ResultKind::InputRequired => Err(violation(server, "it asks for input, which we did not offer")),
+            ResultKind::Task => Err(violation(server, "it made a task of the call, which we did not offer")),
+            ResultKind::Unknown => Err(violation(server, "its result is of a kind nobody knows")),
+        },
+        Outcome::Error(error) if error.data.as_ref().is_some_and(|d| d.as_bytes().len() > bytes_max) => {
+            too_large()
+        }
+        Outcome::Error(error) => {
+            Ok(Answer::Error { code: error.code, message: error.message, data: error.data })
+        }
+    }
+}
+
+/// One page of tools.
+pub(crate) fn page(server: &ServerName, outcome: &Outcome) -> Result<Page, UpstreamFault> {
+    let result = result(server, "tools/list", outcome)?;
+    let tools = result.tools().ok_or_else(|| violation(server, "its answer to `tools/list` has no `tools`"))?;
+    let next = result.next_cursor().map(str::to_owned);
+    Ok(Page { tools, next, ttl: Some(Duration::from_millis(result.ttl_millis())) })
+}
+
+/// The result of a request of ours that must not fail.
+pub(crate) fn result<'a>(
+    server: &ServerName,
+    method: &str,
+    outcome: &'a Outcome,
+) -> Result<&'a UpstreamResult, UpstreamFault> {
+    match outcome {
+        Outcome::Result(result) => Ok(result),
+        Outcome::Error(error) => {
+            Err(violation(server, format!("it answers `{method}` with error {}", error.code)))
+        }
+    }
+}
+
+/// Progress as the port has it, and how many bytes it is.
+pub(crate) fn progress(update: ProgressUpdate) -> (Progress, usize) {
+    let ProgressUpdate { progress, total, message, .. } = update;
+    let bytes = |json: Option<&model::json::RawJson>| json.map_or(0, |json| json.as_bytes().len());
+    let size = bytes(Some(&progress)) + bytes(total.as_ref()) + bytes(message.as_ref());
+    (Progress { progress, total, message }, size)
+}

@@ -1,0 +1,234 @@
+//! A server as a child process: one JSON-RPC message a line. Must never share a child between lanes, nor keep
+//! one whose output can no longer be trusted.
+
+mod call;
+mod child;
+mod environment;
+mod handshake;
+mod pipes;
+mod stderr;
+mod table;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use mcp::outbound;
+use mcp::reply::Outcome;
+use mcp::version::ProtocolVersion;
+use model::ids::ServerName;
+use ports::definitions::DefinitionObserver;
+use ports::upstream::{ResultStream, Sent, UpstreamFault};
+use tokio::sync::mpsc;
+
+use self::table::Table;
+use crate::config::{Command, Limits, ServerConfig};
+use crate::connection::Call;
+use crate::definitions::{Definitions, Lister, Page, Verified};
+use crate::fault::{before_call, unavailable, violation};
+use crate::speak;
+
+/// Messages that wait to be written; a child that does not read makes callers wait.
+const OUTBOX: usize = 64;
+
+/// A child that answered the handshake, listed its tools and had them reported.
+pub(crate) struct StdioConnection {
+    server: ServerName,
+    limits: Limits,
+    version: OnceLock<ProtocolVersion>,
+    table: Table,
+    outbox: mpsc::Sender<Bytes>,
+    handle: child::Handle,
+    definitions: Definitions,
+    relisting: AtomicBool,
+    served: AtomicBool,
+}
+
+impl StdioConnection {
+    /// Starts a child and makes it ready to serve.
+    ///
+    /// # Errors
+    /// In words for an operator; the child is stopped.
+    pub(crate) async fn start(
+        config: &ServerConfig,
+        command: &Command,
+        private_dir: &Path,
+        observer: Arc<dyn DefinitionObserver>,
+    ) -> Result<Arc<Self>, UpstreamFault> {
+        let spawned = child::spawn(&config.name, command, private_dir, config.limits.stop)
+            .map_err(|why| unavailable(&config.name, why))?;
+        let (outbox, inbox) = mpsc::channel(OUTBOX);
+        let connection = Arc::new(Self {
+            server: config.name.clone(),
+            limits: config.limits,
+            version: OnceLock::new(),
+            table: Table::default(),
+            outbox,
+            handle: spawned.handle,
+            definitions: Definitions::new(config.name.clone(), config.limits, false, observer),
+            relisting: AtomicBool::new(false),
+            served: AtomicBool::new(false),
+        });
+        tokio::spawn(pipes::write(spawned.stdin, inbox, connection.handle.stopping()));
+        tokio::spawn(pipes::read(Arc::downgrade(&connection), spawned.stdout));
+        match connection.make_ready(config).await {
+            Ok(()) => Ok(connection),
+            Err(fault) => Err(connection.failed_start(fault).await),
+        }
+    }
+
+    async fn make_ready(&self, config: &ServerConfig) -> Result<(), UpstreamFault> {
+        let version = self.handshake(config.era).await?;
+        // Set once, here.
+        let _set = self.version.set(version);
+        self.definitions.ensure(self).await?;
+        tracing::info!(server = %self.server, %version, "child is ready");
+        Ok(())
+    }
+
+    /// Says how the child ended, when it did, and logs its last words.
+    async fn failed_start(&self, fault: UpstreamFault) -> UpstreamFault {
+        /// A child that closed its output has usually ended, or will at once.
+        const PATIENCE: Duration = Duration::from_millis(500);
+        if self.alive() {
+            self.handle.stop();
+            tracing::warn!(server = %self.server, stderr = %self.handle.last_words(), "child is not usable");
+            return fault;
+        }
+        let how = tokio::time::timeout(PATIENCE, self.handle.ended()).await;
+        let how = how.unwrap_or_else(|_| "closed its output".to_owned());
+        tracing::warn!(server = %self.server, stderr = %self.handle.last_words(), %how, "child did not start");
+        unavailable(&self.server, format!("its child {how} before it was ready; see the log for its stderr"))
+    }
+
+    pub(crate) fn alive(&self) -> bool {
+        self.table.alive()
+    }
+
+    pub(crate) fn served(&self) -> bool {
+        self.served.load(Ordering::Acquire)
+    }
+
+    /// Sends one call.
+    pub(crate) async fn call(self: &Arc<Self>, call: Call) -> Result<Box<dyn ResultStream>, UpstreamFault> {
+        loop {
+            let verified = self.verified().await?;
+            verified.pinned(&call.forward.tool)?;
+            let place = self.outbox.reserve().await.map_err(|_| self.gone())?;
+            // The tools may have changed while the child was slow to read.
+            if self.definitions.fresh().is_some_and(|now| Arc::ptr_eq(&now, &verified)) {
+                let ticket = self.table.open(call.forward.wants_progress)?;
+                let request = speak::tool_request(&call.forward, ticket.id);
+                place.send(outbound::call_tool(&speak::wire(self.version()), ticket.id, &request));
+                return Ok(Box::new(call::StdioStream::new(Arc::clone(self), ticket, call)));
+            }
+        }
+    }
+
+    fn version(&self) -> ProtocolVersion {
+        self.version.get().copied().unwrap_or(ProtocolVersion::LATEST_LEGACY)
+    }
+
+    /// The answer was lost with the child.
+    fn lost(&self) -> UpstreamFault {
+        violation(&self.server, "its child has ended in the middle of the call")
+    }
+
+    fn gone(&self) -> UpstreamFault {
+        unavailable(&self.server, "its child has ended; try again")
+    }
+
+    /// The current list. Listing goes on when the caller stops waiting.
+    async fn verified(self: &Arc<Self>) -> Result<Arc<Verified>, UpstreamFault> {
+        if let Some(verified) = self.definitions.fresh() {
+            return Ok(verified);
+        }
+        let own = Arc::clone(self);
+        let listing = tokio::spawn(async move {
+            tokio::time::timeout(own.limits.start, own.definitions.ensure(&*own)).await
+        });
+        match listing.await {
+            Ok(Ok(result)) => result.map_err(before_call),
+            Ok(Err(_)) => Err(unavailable(&self.server, "it did not list its changed tools in time")),
+            Err(_) => Err(unavailable(&self.server, "listing its tools was interrupted; try again")),
+        }
+    }
+
+    /// Lists the tools now and reports them.
+    pub(crate) async fn relist(&self) -> Result<(), UpstreamFault> {
+        match tokio::time::timeout(self.limits.start, self.definitions.relist(self)).await {
+            Ok(result) => result.map(drop),
+            Err(_) => Err(unavailable(&self.server, "it did not list its tools in time")),
+        }
+    }
+
+    /// The server said that its tools changed: no call passes until they are listed and reported again, which
+    /// begins at once, once.
+    fn tools_changed(self: &Arc<Self>) {
+        self.definitions.changed();
+        if self.version.get().is_none() || self.relisting.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let own = Arc::clone(self);
+        tokio::spawn(async move {
+            let listed = own.verified().await;
+            own.relisting.store(false, Ordering::Release);
+            if let Err(fault) = listed {
+                tracing::warn!(server = %own.server, why = %fault.private, "changed tools are not listed");
+            }
+        });
+    }
+
+    /// Asks something that is not a call.
+    async fn ask(&self, message: impl FnOnce(u64) -> Bytes) -> Result<Outcome, UpstreamFault> {
+        let place = self.outbox.reserve().await.map_err(|_| self.gone())?;
+        let ticket = self.table.open(false)?;
+        let _until_answered = Asking { table: &self.table, id: ticket.id };
+        place.send(message(ticket.id));
+        ticket.done.await.unwrap_or_else(|_| Err(self.gone()))
+    }
+
+    /// Ends the connection: what is open fails, the child is stopped and waited for.
+    pub(crate) async fn close(&self) {
+        let fault = UpstreamFault {
+            sent: Sent::Maybe,
+            reason: model::denial::Reason::Cancelled,
+            private: format!("server `{}`: its connection was closed by callgate", self.server),
+        };
+        self.table.end(&fault);
+        self.handle.stop();
+        let how = self.handle.ended().await;
+        tracing::debug!(server = %self.server, %how, "child");
+    }
+
+    /// The child broke the protocol or went away: what is open fails, and it is stopped.
+    fn condemn(&self, what: &str) {
+        if self.alive() {
+            tracing::warn!(server = %self.server, what, stderr = %self.handle.last_words(), "child is given up");
+        }
+        self.table.end(&violation(&self.server, what));
+        self.handle.stop();
+    }
+}
+
+/// Forgets a question nobody waits for any more.
+struct Asking<'a> {
+    table: &'a Table,
+    id: u64,
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.table.abandon(self.id);
+    }
+}
+
+impl Lister for StdioConnection {
+    async fn page(&self, cursor: Option<String>) -> Result<Page, UpstreamFault> {
+        let wire = speak::wire(self.version());
+        let outcome = self.ask(|id| outbound::list_tools(&wire, id, cursor.as_deref())).await?;
+        speak::page(&self.server, &outcome)
+    }
+}

@@ -1,0 +1,135 @@
+//! One call on a child, as its caller sees it. Must never end without telling the child to stop, unless the child
+//! answered.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use mcp::outbound;
+use model::denial::Reason;
+use ports::BoxFuture;
+use ports::upstream::{Answer, Progress, ResultStream, UpstreamEvent, UpstreamFault};
+use tokio::sync::mpsc;
+use tokio::time::{Sleep, sleep_until};
+
+use super::StdioConnection;
+use super::table::{Outcome, Ticket};
+use crate::connection::Call;
+use crate::fault::maybe_sent;
+use crate::lane::Place;
+use crate::speak;
+
+/// A call that was sent.
+pub(super) struct StdioStream {
+    connection: Arc<StdioConnection>,
+    ticket: Ticket,
+    deadline: Pin<Box<Sleep>>,
+    bytes_left: usize,
+    cancelled: bool,
+    over: bool,
+    _place: Place,
+}
+
+enum Heard {
+    Progress(Progress, usize),
+    Outcome(Outcome),
+    Deadline,
+}
+
+impl StdioStream {
+    pub(super) fn new(connection: Arc<StdioConnection>, ticket: Ticket, call: Call) -> Self {
+        let deadline = Box::pin(sleep_until(call.deadline));
+        let bytes_left = call.forward.bytes_max;
+        Self { connection, ticket, deadline, bytes_left, cancelled: false, over: false, _place: call.place }
+    }
+
+    async fn hear(&mut self) -> Heard {
+        tokio::select! {
+            biased;
+            Some((progress, bytes)) = receive(&mut self.ticket.progress) => Heard::Progress(progress, bytes),
+            outcome = &mut self.ticket.done => Heard::Outcome(outcome.unwrap_or_else(|_| Err(self.connection.lost()))),
+            () = &mut self.deadline => Heard::Deadline,
+        }
+    }
+
+    async fn following(&mut self) -> UpstreamEvent {
+        let server = &self.connection.server;
+        if self.over {
+            return UpstreamEvent::Done(Err(maybe_sent(Reason::Indeterminate, server, "its answer was taken")));
+        }
+        if self.cancelled {
+            let arrived = self.ticket.done.try_recv().ok();
+            let cancelled = || Err(maybe_sent(Reason::Cancelled, server, "the call was cancelled"));
+            return self.done(arrived.unwrap_or_else(cancelled));
+        }
+        match self.hear().await {
+            Heard::Progress(progress, bytes) => match self.bytes_left.checked_sub(bytes) {
+                Some(left) => {
+                    self.bytes_left = left;
+                    UpstreamEvent::Progress(progress)
+                }
+                None => {
+                    let what = "its progress is more than a call may return";
+                    self.stop("too much progress");
+                    self.done(Err(maybe_sent(Reason::LimitExceeded, &self.connection.server, what)))
+                }
+            },
+            Heard::Outcome(outcome) => self.done(outcome),
+            Heard::Deadline => {
+                self.stop("the call took too long");
+                let what = "it did not answer within the call's time";
+                self.done(Err(maybe_sent(Reason::UpstreamTimeout, &self.connection.server, what)))
+            }
+        }
+    }
+
+    fn done(&mut self, outcome: Outcome) -> UpstreamEvent {
+        self.over = true;
+        if outcome.is_ok() {
+            self.connection.served.store(true, Ordering::Release);
+        }
+        let answer: Result<Answer, UpstreamFault> =
+            outcome.and_then(|outcome| speak::answer(&self.connection.server, outcome, self.bytes_left));
+        UpstreamEvent::Done(answer)
+    }
+
+    /// Forgets the request and tells the child, without waiting for either.
+    fn stop(&self, why: &str) {
+        if self.connection.table.abandon(self.ticket.id) {
+            // A child that reads nothing cannot be told.
+            let _untold = self.connection.outbox.try_send(outbound::cancelled(self.ticket.id, why));
+        }
+    }
+}
+
+async fn receive(
+    progress: &mut Option<mpsc::Receiver<(Progress, usize)>>,
+) -> Option<(Progress, usize)> {
+    let received = progress.as_mut()?.recv().await;
+    if received.is_none() {
+        *progress = None;
+    }
+    received
+}
+
+impl ResultStream for StdioStream {
+    fn next(&mut self) -> BoxFuture<'_, UpstreamEvent> {
+        Box::pin(self.following())
+    }
+
+    fn cancel(&mut self) -> BoxFuture<'_, ()> {
+        if !self.over && !self.cancelled {
+            self.cancelled = true;
+            self.stop("the client cancelled");
+        }
+        Box::pin(std::future::ready(()))
+    }
+}
+
+impl Drop for StdioStream {
+    fn drop(&mut self) {
+        if !self.over && !self.cancelled {
+            self.stop("nobody waits for the answer any more");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The first words with a child: which era does it speak? Must never serve a call before this is settled.
+//!
+//! `Auto` asks `initialize` first and `server/discover` when that is refused with an error. Asking `discover`
+//! first needs a throw-away process, since some older servers exit on any other first message; every server
+//! of both eras answers `initialize`, and one that speaks only the modern era refuses it with an error.
+
+use mcp::outbound;
+use mcp::probe::{Verdict, judge};
+use mcp::reply::Outcome;
+use mcp::version::{Era as Spoken, ProtocolVersion};
+use model::json::Json;
+use ports::upstream::UpstreamFault;
+
+use super::StdioConnection;
+use crate::config::Era;
+use crate::fault::unavailable;
+use crate::speak::client;
+
+/// The oldest revision, which differs from later ones on stdio in nothing we use.
+const OLDEST: &str = "2024-11-05";
+
+impl StdioConnection {
+    pub(super) async fn handshake(&self, era: Era) -> Result<ProtocolVersion, UpstreamFault> {
+        if era == Era::Modern {
+            return self.discover().await;
+        }
+        let outcome =
+            self.ask(|id| outbound::initialize(id, ProtocolVersion::LATEST_LEGACY, client())).await?;
+        match outcome {
+            Outcome::Result(result) => {
+                let version = self.legacy_version(result.tree())?;
+                self.outbox.send(outbound::initialized()).await.map_err(|_| self.gone())?;
+                Ok(version)
+            }
+            Outcome::Error(_) if era == Era::Auto => self.discover().await,
+            Outcome::Error(error) => {
+                Err(unavailable(&self.server, format!("it refuses `initialize` with error {}", error.code)))
+            }
+        }
+    }
+
+    fn legacy_version(&self, result: &Json) -> Result<ProtocolVersion, UpstreamFault> {
+        let text = result.get("protocolVersion").and_then(Json::as_str).unwrap_or_default();
+        if text == OLDEST {
+            return Ok(ProtocolVersion::V2025_03_26);
+        }
+        match ProtocolVersion::parse(text) {
+            Some(version) if version.era() == Spoken::Legacy => Ok(version),
+            _ => Err(unavailable(&self.server, "it answers `initialize` with a revision we do not speak")),
+        }
+    }
+
+    async fn discover(&self) -> Result<ProtocolVersion, UpstreamFault> {
+        let outcome = self.ask(|id| outbound::discover(id, ProtocolVersion::LATEST, client())).await?;
+        match judge(&outcome, None) {
+            Verdict::Modern(version) => Ok(version),
+            Verdict::Incompatible => {
+                Err(unavailable(&self.server, "it speaks only revisions that we do not speak"))
+            }
+            Verdict::Legacy => {
+                Err(unavailable(&self.server, "it answers neither `initialize` nor `server/discover`"))
+            }
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! A child's stdin and stdout. Must never believe a line: what is no message of ours to read is counted, and too
+//! much of it, or one broken message, ends the child.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use mcp::line::{self, LineDecoder};
+use mcp::outbound;
+use mcp::reply::{ServerRequest, UpstreamMessage, UpstreamNotification, UpstreamViolation, read_message};
+use model::limits::JsonLimits;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::ChildStdin;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use super::StdioConnection;
+use super::table::Settled;
+use crate::fault::violation;
+use crate::speak;
+
+/// Bytes written at once.
+const WRITE_BYTES: usize = 64 << 10;
+/// Bytes read at once.
+const READ_BYTES: usize = 64 << 10;
+/// Notifications are counted over so long.
+const WINDOW: Duration = Duration::from_secs(60);
+
+/// Writes messages until the connection is dropped or stops, then closes stdin.
+pub(super) async fn write(
+    mut stdin: ChildStdin,
+    mut inbox: mpsc::Receiver<Bytes>,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let all = async {
+        while let Some(message) = inbox.recv().await {
+            let mut lines = line::encode(&message).to_vec();
+            while let Some(more) = (lines.len() < WRITE_BYTES).then(|| inbox.try_recv().ok()).flatten() {
+                lines.extend_from_slice(&line::encode(&more));
+            }
+            if stdin.write_all(&lines).await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = all => {}
+        _ = stopping.wait_for(|stop| *stop) => {}
+    }
+}
+
+/// What a child did since it last did something right.
+struct Conduct {
+    strikes: u32,
+    notifications: u64,
+    window: Instant,
+}
+
+/// Reads messages until stdout ends or cannot be trusted any more.
+pub(super) async fn read(connection: Weak<StdioConnection>, mut stdout: impl AsyncRead + Unpin) {
+    let Some(limits) = connection.upgrade().map(|connection| connection.limits) else { return };
+    let mut lines = LineDecoder::new(limits.message_bytes_max);
+    let mut conduct = Conduct { strikes: 0, notifications: 0, window: Instant::now() };
+    let mut chunk = vec![0; READ_BYTES];
+    loop {
+        let read = stdout.read(&mut chunk).await;
+        let Some(connection) = connection.upgrade() else { return };
+        let Ok(count @ 1..) = read else { return connection.condemn("its child closed its output") };
+        lines.push(chunk.get(..count).unwrap_or_default());
+        if let Err(why) = take_lines(&connection, &mut lines, &mut conduct) {
+            return connection.condemn(&why);
+        }
+    }
+}
+
+fn take_lines(
+    connection: &Arc<StdioConnection>,
+    lines: &mut LineDecoder,
+    conduct: &mut Conduct,
+) -> Result<(), String> {
+    let limits = speak::message_limits(&connection.limits);
+    while let Some(line) = lines.next_line().map_err(|e| format!("its child writes what cannot be read: {e}"))? {
+        take_line(connection, &line, &limits, conduct)?;
+        if conduct.strikes >= connection.limits.strikes_max {
+            return Err("its child writes too many lines that are no messages".to_owned());
+        }
+    }
+    Ok(())
+}
+
+fn take_line(
+    connection: &Arc<StdioConnection>,
+    line: &Bytes,
+    limits: &JsonLimits,
+    conduct: &mut Conduct,
+) -> Result<(), String> {
+    match read_message(line, limits) {
+        Ok(UpstreamMessage::Response { id, outcome }) => match connection.table.settle(id, Ok(outcome)) {
+            Settled::Yes => conduct.strikes = 0,
+            Settled::Late => {}
+            Settled::Never => conduct.strikes += 1,
+        },
+        Ok(UpstreamMessage::Notification(notification)) => {
+            conduct.count(connection.limits.notifications_max)?;
+            take_notification(connection, notification);
+        }
+        Ok(UpstreamMessage::Request(request)) => {
+            conduct.count(connection.limits.notifications_max)?;
+            answer(connection, &request);
+        }
+        // A message that is broken: whose answer it was cannot be told.
+        Err(UpstreamViolation::Json(fault)) if line.starts_with(b"{") => {
+            return Err(format!("its child wrote a broken message: {fault}"));
+        }
+        // Text some server prints where it should not.
+        Err(_) => conduct.strikes += 1,
+    }
+    Ok(())
+}
+
+fn take_notification(connection: &Arc<StdioConnection>, notification: UpstreamNotification) {
+    match notification {
+        UpstreamNotification::Progress(update) => {
+            let id = update.token;
+            let max = connection.limits.notifications_max;
+            if !connection.table.progress(id, speak::progress(update), max) {
+                let fault = violation(&connection.server, "it floods the call with progress");
+                connection.table.settle(Some(id), Err(fault));
+                // A child that reads nothing cannot be told.
+                let _untold = connection.outbox.try_send(outbound::cancelled(id, "too much progress"));
+            }
+        }
+        UpstreamNotification::ToolsChanged => connection.tools_changed(),
+        UpstreamNotification::Message
+        | UpstreamNotification::Cancelled { .. }
+        | UpstreamNotification::Other => {}
+    }
+}
+
+/// `{}` to `ping`, an error to everything else. A child that asks faster than it reads gets no answer.
+fn answer(connection: &StdioConnection, request: &ServerRequest) {
+    let _unanswered = connection.outbox.try_send(request.answer());
+}
+
+impl Conduct {
+    /// One notification or request more.
+    fn count(&mut self, max_per_call: u64) -> Result<(), String> {
+        /// Many calls share a child, each with notifications of its own.
+        const CALLS: u64 = 16;
+        self.notifications += 1;
+        if self.notifications <= max_per_call.saturating_mul(CALLS) {
+            return Ok(());
+        }
+        if self.window.elapsed() < WINDOW {
+            return Err("its child floods us with notifications".to_owned());
+        }
+        (self.notifications, self.window) = (1, Instant::now());
+        Ok(())
+    }
+}

@@ -1,0 +1,15 @@
+//! The adapter against real peers: child processes and HTTP servers, well-behaved and not. Must never use a
+//! stand-in for what runs here.
+
+#[cfg(test)]
+mod http;
+#[cfg(test)]
+mod http_lies;
+#[cfg(test)]
+mod peer;
+#[cfg(test)]
+mod stdio;
+#[cfg(test)]
+mod stdio_lies;
+#[cfg(test)]
+mod support;

@@ -1,0 +1,186 @@
+//! What the tests share: configurations, calls, and an observer that remembers. Must never sleep to wait.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use model::ids::{AgentId, CallId, ServerName, ToolName};
+use model::json::{Json, RawJson};
+use model::limits::JsonLimits;
+use model::time::Micros;
+use model::tool::{PinnedTool, Risk, ToolRef};
+use ports::BoxFuture;
+use ports::broker::Lease;
+use ports::definitions::DefinitionObserver;
+use ports::fault::Fault;
+use ports::upstream::{
+    Answer, Forward, Progress, ResultStream, UpstreamEvent, UpstreamFault, Upstreams as _,
+};
+use registry::Listing;
+use tokio::sync::watch;
+use upstream::{Command, Era, HttpTarget, Limits, ServerConfig, Transport, Upstreams};
+
+/// Remembers the newest list.
+pub struct Observer {
+    lists: watch::Sender<Vec<Vec<RawJson>>>,
+    refuse: Mutex<bool>,
+}
+
+impl DefinitionObserver for Observer {
+    fn observed<'a>(&'a self, _: &'a ServerName, tools: Vec<RawJson>) -> BoxFuture<'a, Result<(), Fault>> {
+        let refused = *self.refuse.lock().unwrap();
+        if !refused {
+            self.lists.send_modify(|lists| lists.push(tools));
+        }
+        Box::pin(std::future::ready(if refused { Err(Fault::new("the store is gone")) } else { Ok(()) }))
+    }
+}
+
+/// One server named `s`, and everything needed to call it.
+pub struct Rig {
+    pub upstreams: Upstreams,
+    pub observer: Arc<Observer>,
+    pub work_dir: PathBuf,
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        // Left behind only if the machine is out of order.
+        let _left = std::fs::remove_dir_all(&self.work_dir);
+    }
+}
+
+pub fn name() -> ServerName {
+    ServerName::parse("s").unwrap()
+}
+
+pub fn agent(name: &str) -> AgentId {
+    AgentId::parse(name).unwrap()
+}
+
+pub fn script(file: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers").join(file).display().to_string()
+}
+
+/// A child running one of the scripts. Output is unbuffered and no byte code is written.
+pub fn child(file: &str) -> ServerConfig {
+    let argv = ["python3", "-B", "-u", &script(file)].map(str::to_owned).to_vec();
+    let command = Command { argv, env: Vec::new(), env_pass: Vec::new(), cwd: None };
+    config(Transport::Stdio(command))
+}
+
+pub fn site(url: String) -> ServerConfig {
+    config(Transport::Http(HttpTarget { url, ca_file: None, allow_plain: false, bearer: None }))
+}
+
+fn config(transport: Transport) -> ServerConfig {
+    let limits = Limits { stop: Duration::from_millis(300), ..Limits::DEFAULT };
+    ServerConfig { name: name(), transport, shareable: false, era: Era::Auto, limits }
+}
+
+pub fn rig(config: ServerConfig) -> Rig {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let unique = format!("upstream-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+    let work_dir = std::env::temp_dir().join(unique);
+    let observer = Arc::new(Observer { lists: watch::channel(Vec::new()).0, refuse: Mutex::new(false) });
+    let heard: Arc<dyn DefinitionObserver> = Arc::<Observer>::clone(&observer);
+    let upstreams = Upstreams::new(vec![config], &heard, work_dir.clone()).unwrap();
+    Rig { upstreams, observer, work_dir }
+}
+
+impl Rig {
+    /// How often tools were reported.
+    pub fn lists(&self) -> usize {
+        self.observer.lists.borrow().len()
+    }
+
+    /// The tools last reported.
+    pub fn newest(&self) -> Vec<RawJson> {
+        self.observer.lists.borrow().last().cloned().unwrap_or_default()
+    }
+
+    /// Waits until tools were reported so often.
+    pub async fn listed(&self, times: usize) {
+        let mut lists = self.observer.lists.subscribe();
+        lists.wait_for(|lists| lists.len() >= times).await.unwrap();
+    }
+
+    /// From now on the registry cannot take lists.
+    pub fn break_registry(&self) {
+        *self.observer.refuse.lock().unwrap() = true;
+    }
+
+    pub async fn refresh(&self) -> Result<(), UpstreamFault> {
+        self.upstreams.refresh(&name()).await
+    }
+
+    /// A tool as it was reported last.
+    pub fn tool(&self, tool: &str) -> PinnedTool {
+        let listing = Listing::read(&self.newest());
+        let found = listing.definitions.iter().find(|definition| definition.name().as_str() == tool);
+        let definition = found.unwrap_or_else(|| panic!("{tool} is not listed")).digest();
+        let tool = ToolName::parse(tool).unwrap();
+        PinnedTool { name: ToolRef { server: name(), tool }, definition, risk: Risk::Read }
+    }
+
+    /// A call of a tool as it was reported last.
+    pub fn call(&self, tool: &str, arguments: &str) -> Forward {
+        Forward {
+            call: CallId::new(Micros(1), [1; 10]),
+            agent: agent("a"),
+            tool: self.tool(tool),
+            arguments: raw(arguments),
+            trace: Vec::new(),
+            wants_progress: false,
+            lease: Lease::NoCredentialNeeded,
+            deadline: Duration::from_secs(30),
+            bytes_max: 16 << 20,
+        }
+    }
+
+    pub async fn open(&self, forward: Forward) -> Result<Box<dyn ResultStream>, UpstreamFault> {
+        self.upstreams.open(forward).await
+    }
+
+    /// The answer, whatever came before it.
+    pub async fn run(&self, forward: Forward) -> Result<Answer, UpstreamFault> {
+        finish(self.open(forward).await?).await.1
+    }
+
+    /// The text of the answer.
+    pub async fn text(&self, forward: Forward) -> String {
+        text(&self.run(forward).await.unwrap())
+    }
+
+    /// Calls a tool that takes `text`.
+    pub async fn say(&self, tool: &str, text: &str) -> Result<Answer, UpstreamFault> {
+        self.run(self.call(tool, &format!(r#"{{"text":"{text}"}}"#))).await
+    }
+}
+
+pub async fn finish(mut stream: Box<dyn ResultStream>) -> (Vec<Progress>, Result<Answer, UpstreamFault>) {
+    let mut progress = Vec::new();
+    loop {
+        match stream.next().await {
+            UpstreamEvent::Progress(step) => progress.push(step),
+            UpstreamEvent::Done(answer) => return (progress, answer),
+        }
+    }
+}
+
+pub fn raw(text: &str) -> RawJson {
+    RawJson::parse(Bytes::from(text.to_owned()), &JsonLimits::REQUEST).unwrap().0
+}
+
+pub fn tree(raw: &RawJson) -> Json {
+    Json::parse(raw.as_bytes(), &JsonLimits::UPSTREAM).unwrap()
+}
+
+pub fn text(answer: &Answer) -> String {
+    let Answer::Result { result, .. } = answer else { panic!("{answer:?}") };
+    let tree = tree(result);
+    let Some(Json::Array(content)) = tree.get("content") else { panic!("no content") };
+    content[0].get("text").and_then(Json::as_str).unwrap().to_owned()
+}

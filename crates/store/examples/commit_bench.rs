@@ -107,8 +107,9 @@ fn main() -> Result<(), Fault> {
     let directory = directory.join(format!("commit-bench-{}", std::process::id()));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build()?;
     let options = OpenOptions { now: Micros(0), node: "bench".to_owned() };
+    let begun = Instant::now();
     let store = Arc::new(Store::open(&directory.join("bench.db"), &options)?);
-    println!("opened: RssAnon {}", rss_anon_kib());
+    println!("made in {:?}: RssAnon {}", begun.elapsed(), rss_anon_kib());
     let mut first = 0;
     for (producers, each) in [(1, 4000), (64, 2000), (16, 4000), (64, 2400), (1, 4000)] {
         let (cpu_before, begun) = (cpu(), Instant::now());

@@ -141,7 +141,7 @@ mod tests {
             let value = encode(&text);
             prop_assert!(value.bytes().all(|byte| (0x20..=0x7e).contains(&byte)));
             prop_assert_eq!(trim(&value), &*value);
-            prop_assert_eq!(decode(&value).unwrap(), text);
+            prop_assert_eq!(decode(&value).unwrap(), text.as_str());
         }
 
         #[test]

@@ -1,1 +1,146 @@
-//! Tests.
+//! Which methods are carried in which era, and what of their parameters is believed.
+
+use bytes::Bytes;
+use model::limits::JsonLimits;
+
+use super::*;
+use crate::inbound::{Inbound, parse_body};
+use crate::jsonrpc::code;
+
+fn inbound(method: &str, params: &str) -> Inbound {
+    let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{params}}}"#);
+    parse_body(&Bytes::from(text), &JsonLimits::REQUEST).unwrap()
+}
+
+fn read(era: Era, method: &str, params: &str) -> Result<ClientRequest, ProtocolFault> {
+    let Inbound::Request(request) = inbound(method, params) else { panic!() };
+    request.read(era).map(|(id, request)| {
+        assert_eq!(id, RequestId::ours(1));
+        request
+    })
+}
+
+fn call(params: &str) -> Result<CallTool, ProtocolFault> {
+    match read(Era::Legacy, "tools/call", params)? {
+        ClientRequest::CallTool(call) => Ok(*call),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_call_keeps_its_leaves_byte_for_byte() {
+    let call = call(
+        r#"{"name":"sql","arguments":{ "n": 9007199254740993, "d":0.10 },
+            "_meta":{"progressToken":"p1","traceparent":"00-aa-bb-01","baggage":7,"com.example/x":1}}"#,
+    )
+    .unwrap();
+    assert_eq!(call.name, "sql");
+    assert_eq!(call.arguments_raw.as_str(), r#"{ "n": 9007199254740993, "d":0.10 }"#);
+    assert_eq!(call.arguments.canonical(), r#"{"d":0.10,"n":9007199254740993}"#);
+    assert_eq!(call.progress_token, Some(RequestId::Text("p1".into())));
+    assert!(call.meta.wants_progress);
+    let trace: Vec<_> = call.meta.trace.iter().map(|(name, value)| (&**name, value.as_str())).collect();
+    assert_eq!(trace, [("traceparent", "\"00-aa-bb-01\"")]);
+    let (call, token) = call.into_call(Endpoint::All);
+    assert_eq!((call.name.as_str(), token.is_some()), ("sql", true));
+}
+
+#[test]
+fn absent_arguments_are_the_empty_object() {
+    let call = call(r#"{"name":"now"}"#).unwrap();
+    assert_eq!((call.arguments_raw.as_str(), call.arguments.canonical().as_str()), ("{}", "{}"));
+    assert_eq!((call.progress_token, call.meta.wants_progress), (None, false));
+}
+
+#[test]
+fn s39_malformed_calls_are_errors_and_nothing_else() {
+    let long = format!(r#"{{"name":"{}"}}"#, "x".repeat(257));
+    for params in [
+        "{}",
+        r#"{"name":5}"#,
+        r#"{"name":null}"#,
+        r#"{"name":["a"]}"#,
+        r#"{"name":"a","arguments":"str"}"#,
+        r#"{"name":"a","arguments":null}"#,
+        r#"{"name":"a","arguments":[1]}"#,
+        r#"{"name":"a","_meta":{"progressToken":null}}"#,
+        r#"{"name":"a","_meta":{"progressToken":1.5}}"#,
+        &long,
+    ] {
+        let fault = call(params).expect_err(params);
+        assert_eq!((fault.status, fault.error.code), (200, code::INVALID_PARAMS), "{params}");
+        assert_eq!(fault.id, Some(RequestId::ours(1)));
+    }
+    call(&format!(r#"{{"name":"{}"}}"#, "x".repeat(256))).unwrap();
+}
+
+#[test]
+fn a_request_state_nobody_issued_is_refused() {
+    let fault = read(Era::Modern, "tools/call", r#"{"name":"a","requestState":"x"}"#).unwrap_err();
+    assert_eq!(fault.error.code, code::INVALID_PARAMS);
+}
+
+#[test]
+fn s42_methods_are_carried_only_in_their_era() {
+    let modern = ["tools/list", "server/discover"];
+    let legacy = ["tools/list", "ping"];
+    let never =
+        ["initialize ", "Ping", "logging/setLevel", "resources/list", "prompts/get", "tasks/get", "x", ""];
+    for method in modern {
+        assert!(read(Era::Modern, method, "{}").is_ok(), "{method}");
+    }
+    for method in legacy {
+        assert!(read(Era::Legacy, method, "{}").is_ok(), "{method}");
+    }
+    for (era, method) in never
+        .iter()
+        .flat_map(|method| [(Era::Modern, *method), (Era::Legacy, *method)])
+        .chain([(Era::Modern, "ping"), (Era::Modern, "initialize"), (Era::Legacy, "server/discover")])
+    {
+        let fault = read(era, method, "{}").expect_err(method);
+        let status = if era == Era::Modern { 404 } else { 200 };
+        assert_eq!((fault.status, fault.error.code), (status, code::METHOD_NOT_FOUND), "{method}");
+        assert_eq!(fault.reason(), model::denial::Reason::UnknownMethod);
+    }
+}
+
+#[test]
+fn lists_take_a_cursor() {
+    let cursor = |params: &str| match read(Era::Modern, "tools/list", params) {
+        Ok(ClientRequest::ListTools { cursor }) => Ok(cursor),
+        Ok(other) => panic!("{other:?}"),
+        Err(fault) => Err(fault.error.code),
+    };
+    assert_eq!(cursor("{}"), Ok(None));
+    assert_eq!(cursor(r#"{"cursor":""}"#), Ok(Some(String::new())));
+    assert_eq!(cursor(r#"{"cursor":3}"#), Err(code::INVALID_PARAMS));
+}
+
+#[test]
+fn initialize_says_who_and_which_revision() {
+    let params = r#"{"protocolVersion":"2025-11-25","capabilities":{"roots":{}},"clientInfo":{"name":"c","version":"1"}}"#;
+    let Ok(ClientRequest::Initialize(initialize)) = read(Era::Legacy, "initialize", params) else { panic!() };
+    assert_eq!(initialize.protocol_version, "2025-11-25");
+    assert_eq!(initialize.capabilities.as_str(), r#"{"roots":{}}"#);
+    assert_eq!(initialize.client_info.unwrap().as_str(), r#"{"name":"c","version":"1"}"#);
+    for bad in ["{}", r#"{"protocolVersion":1}"#, r#"{"protocolVersion":"x","capabilities":[]}"#] {
+        assert!(read(Era::Legacy, "initialize", bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn notifications_are_typed_and_never_errors() {
+    let read = |method: &str, params: &str| {
+        let text = format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#);
+        match parse_body(&Bytes::from(text), &JsonLimits::REQUEST).unwrap() {
+            Inbound::Notification(notification) => notification.read(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(read("notifications/initialized", "{}"), ClientNotification::Initialized);
+    let cancelled = read("notifications/cancelled", r#"{"requestId":"a","reason":"x"}"#);
+    assert_eq!(cancelled, ClientNotification::Cancelled { request: RequestId::Text("a".into()) });
+    assert_eq!(read("notifications/cancelled", "{}"), ClientNotification::Other);
+    assert_eq!(read("notifications/progress", "{}"), ClientNotification::Progress);
+    assert_eq!(read("tools/call", "{}"), ClientNotification::Other);
+}

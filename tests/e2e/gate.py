@@ -47,7 +47,7 @@ class Gate:
         self.policy.write_text(policy)
         tables = {
             "listen": {"address": f"127.0.0.1:{self.port}"},
-            "store": {"path": self.directory / "callgate.db"},
+            "store": {"path": self.directory / "state"},
             "policy": {"paths": [self.policy.parent]},
             **self.sections,
             **{f"servers.{name}": members for name, members in servers.items()},

@@ -45,7 +45,7 @@ pub fn initialize(id: u64, version: ProtocolVersion, client: &Implementation) ->
     let mut out = request(id, "initialize");
     out.raw(r#"{"protocolVersion":"#).string(version.as_str()).raw(r#","capabilities":{},"clientInfo":"#);
     client.write(&mut out);
-    finish(out)
+    finish(out.raw("}").take())
 }
 
 /// `notifications/initialized`.

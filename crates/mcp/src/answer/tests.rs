@@ -1,1 +1,80 @@
-//! Tests.
+//! What Callgate says itself, in both eras.
+
+use model::json::Json;
+use model::limits::JsonLimits;
+use model::time::Micros;
+
+use super::*;
+
+fn us() -> Implementation {
+    Implementation::new("callgate", "1")
+}
+
+fn parse(json: &RawJson) -> Json {
+    Json::parse(json.as_bytes(), &JsonLimits::REQUEST).unwrap()
+}
+
+const SERVER: &str = r#""_meta":{"io.modelcontextprotocol/serverInfo":{"name":"callgate","version":"1"}}"#;
+
+#[test]
+fn handshakes() {
+    assert_eq!(
+        initialize(ProtocolVersion::V2025_06_18, &us(), Some("read\nme")).as_str(),
+        r#"{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"callgate","version":"1"},"instructions":"read\nme"}"#
+    );
+    assert_eq!(
+        discover(&us(), None, 0).as_str(),
+        format!(
+            r#"{{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{{"tools":{{}}}},"ttlMs":0,"cacheScope":"private",{SERVER}}}"#
+        )
+    );
+}
+
+#[test]
+fn lists() {
+    let list = [RawJson::empty_object(), RawJson::empty_object()];
+    assert_eq!(tools(Era::Legacy, &list, &us(), 5).as_str(), r#"{"tools":[{},{}]}"#);
+    assert_eq!(
+        tools(Era::Modern, &[], &us(), 5).as_str(),
+        format!(r#"{{"resultType":"complete","tools":[],"ttlMs":5,"cacheScope":"private",{SERVER}}}"#)
+    );
+}
+
+#[test]
+fn a_refused_call_is_a_result_the_model_can_read() {
+    let denial = Denial::new(Reason::PolicyDenied, "not this \"path\"").with_private("secret-private-text");
+    let call = CallId::new(Micros(0), [1; 10]);
+    for era in [Era::Legacy, Era::Modern] {
+        let Refusal::Result(result) = refusal(era, &denial, Some(call), &us()) else { panic!() };
+        let tree = parse(&result);
+        assert_eq!(tree.get("isError"), Some(&Json::Bool(true)));
+        let machine = tree.get("_meta").unwrap().get(meta::DENIAL).unwrap();
+        assert_eq!(machine.canonical(), format!(r#"{{"call":"{call}","reason":"policy_denied"}}"#));
+        assert!(result.as_str().contains(r#"[{"type":"text","text":"not this \"path\""}]"#));
+        assert!(!result.as_str().contains("secret-private-text"));
+        assert_eq!(tree.get("resultType").is_some(), era == Era::Modern);
+    }
+}
+
+#[test]
+fn unknown_and_hidden_tools_get_one_and_the_same_answer() {
+    let (id, call) = (RequestId::ours(1), CallId::new(Micros(5), [2; 10]));
+    let unknown = Denial::unknown_tool("x");
+    let hidden = Denial::unknown_tool("x").with_private("hidden by policy");
+    let answer = |denial: &Denial, call| refusal_message(&id, &refusal(Era::Modern, denial, call, &us()));
+    assert_eq!(answer(&unknown, None), answer(&hidden, Some(call)));
+    assert_eq!(
+        answer(&unknown, None),
+        r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"Unknown tool: x"}}"#
+    );
+}
+
+#[test]
+fn progress_is_reported_under_the_clients_own_token() {
+    let number = RawJson::parse(Bytes::from_static(b"0.50"), &JsonLimits::REQUEST).unwrap().0;
+    let token = RequestId::Text("p\"1".into());
+    assert_eq!(
+        progress(&token, &number, Some(&number), None),
+        r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"p\"1","progress":0.50,"total":0.50}}"#
+    );
+}

@@ -1,1 +1,131 @@
-//! Tests.
+//! What goes upstream is ours but for the leaves, and reads back as what was meant.
+
+use model::json::Json;
+use model::limits::JsonLimits;
+use proptest::prelude::*;
+
+use super::*;
+use crate::inbound::{Inbound, parse_body};
+
+fn us() -> Implementation {
+    Implementation::new("callgate", "0.1.0")
+}
+
+fn raw(text: &str) -> RawJson {
+    RawJson::parse(Bytes::copy_from_slice(text.as_bytes()), &JsonLimits::REQUEST).unwrap().0
+}
+
+fn text(message: &Bytes) -> &str {
+    std::str::from_utf8(message).unwrap()
+}
+
+const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},"io.modelcontextprotocol/clientInfo":{"name":"callgate","version":"0.1.0"}"#;
+
+#[test]
+fn legacy_messages() {
+    assert_eq!(
+        text(&initialize(0, ProtocolVersion::V2025_11_25, &us())),
+        r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"callgate","version":"0.1.0"}}}"#
+    );
+    assert_eq!(text(&initialized()), r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
+    assert_eq!(text(&ping(3)), r#"{"jsonrpc":"2.0","id":3,"method":"ping","params":{}}"#);
+    assert_eq!(
+        text(&list_tools(&Wire::Legacy, 1, None)),
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}"#
+    );
+    assert_eq!(
+        text(&list_tools(&Wire::Legacy, 1, Some("a\"b"))),
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"cursor":"a\"b"}}"#
+    );
+    assert_eq!(
+        text(&cancelled(9, "client gone")),
+        r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":9,"reason":"client gone"}}"#
+    );
+}
+
+#[test]
+fn a_legacy_call_has_meta_only_when_there_is_something_to_say() {
+    let arguments = raw(r#"{ "n": 9007199254740993, "d": 0.10 }"#);
+    let call = ToolRequest { name: "t", arguments: &arguments, trace: &[], progress: None };
+    assert_eq!(
+        text(&call_tool(&Wire::Legacy, 7, &call)),
+        r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"t","arguments":{ "n": 9007199254740993, "d": 0.10 }}}"#
+    );
+    let trace = [("traceparent".into(), raw("\"00-a-b-01\"")), ("progressToken".into(), raw("1"))];
+    let call = ToolRequest { trace: &trace, progress: Some(4), ..call };
+    assert!(
+        text(&call_tool(&Wire::Legacy, 7, &call))
+            .ends_with(r#","_meta":{"progressToken":4,"traceparent":"00-a-b-01"}}}"#)
+    );
+}
+
+#[test]
+fn modern_messages_carry_the_envelope() {
+    let client = us();
+    let wire = Wire::Modern { version: ProtocolVersion::V2026_07_28, client: &client };
+    assert_eq!(
+        text(&discover(1, ProtocolVersion::V2026_07_28, &client)),
+        format!(r#"{{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{{{META}}}}}}}"#)
+    );
+    assert_eq!(
+        text(&list_tools(&wire, 2, Some(""))),
+        format!(r#"{{"jsonrpc":"2.0","id":2,"method":"tools/list","params":{{"cursor":"",{META}}}}}}}"#)
+    );
+    let arguments = RawJson::empty_object();
+    let call = ToolRequest { name: "t", arguments: &arguments, trace: &[], progress: Some(1) };
+    assert_eq!(
+        text(&call_tool(&wire, 3, &call)),
+        format!(
+            r#"{{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{{"name":"t","arguments":{{}},{META},"progressToken":1}}}}}}"#
+        )
+    );
+}
+
+#[test]
+fn modern_headers_mirror_the_body() {
+    let version = ProtocolVersion::V2026_07_28;
+    let headers = headers(version, "tools/call", Some("日本語"));
+    let want = [
+        ("MCP-Protocol-Version", "2026-07-28"),
+        ("Mcp-Method", "tools/call"),
+        ("Mcp-Name", "=?base64?5pel5pys6Kqe?="),
+    ];
+    assert_eq!(headers.iter().map(|(name, value)| (*name, value.as_str())).collect::<Vec<_>>(), want);
+    assert_eq!(super::headers(version, "tools/list", None).len(), 2);
+}
+
+proptest! {
+    #[test]
+    fn what_is_sent_passes_our_own_door_unchanged(
+        name in ".{0,40}",
+        value in any::<String>(),
+        number in "-?[1-9][0-9]{0,30}",
+        token in prop::option::of(any::<u64>()),
+    ) {
+        let mut quoted = String::new();
+        model::json::write_string(&mut quoted, &value);
+        let arguments = raw(&format!(r#"{{ "v" : {quoted}, "n":{number} }}"#));
+        let client = us();
+        let version = ProtocolVersion::V2026_07_28;
+        let call = ToolRequest { name: &name, arguments: &arguments, trace: &[], progress: token };
+        let body = call_tool(&Wire::Modern { version, client: &client }, 5, &call);
+        let message = parse_body(&body, &JsonLimits::REQUEST).unwrap();
+        let headers = headers(version, "tools/call", Some(&name));
+        let values: Vec<[&str; 1]> = headers.iter().map(|(_, value)| [value.as_str()]).collect();
+        let seen = crate::classify::Headers {
+            protocol_version: &values[0],
+            method: &values[1],
+            name: &values[2],
+            session: &[],
+        };
+        let route = crate::classify::classify(&seen, &message).unwrap();
+        prop_assert!(matches!(route, crate::classify::Route::Modern(_)));
+        let Inbound::Request(request) = message else { panic!() };
+        let (_, request) = request.read(route.era()).unwrap();
+        let crate::request::ClientRequest::CallTool(read) = request else { panic!() };
+        prop_assert_eq!(&read.name, &name);
+        prop_assert_eq!(read.arguments_raw.as_str(), arguments.as_str());
+        prop_assert_eq!(read.arguments.get("v").and_then(Json::as_str), Some(value.as_str()));
+        prop_assert_eq!(read.progress_token.and_then(|token| token.as_u64()), token);
+    }
+}

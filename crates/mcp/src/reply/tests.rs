@@ -1,1 +1,178 @@
-//! Tests.
+//! What an upstream may say, and what is a violation.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn read(text: &str) -> Result<UpstreamMessage, UpstreamViolation> {
+    read_message(&Bytes::copy_from_slice(text.as_bytes()), &JsonLimits::UPSTREAM)
+}
+
+#[track_caller]
+fn result(text: &str) -> UpstreamResult {
+    match read(&format!(r#"{{"jsonrpc":"2.0","id":5,"result":{text}}}"#)).unwrap() {
+        UpstreamMessage::Response { id: Some(5), outcome: Outcome::Result(result) } => result,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn notification(text: &str) -> UpstreamNotification {
+    match read(text).unwrap() {
+        UpstreamMessage::Notification(notification) => notification,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn results_are_kept_raw_and_can_be_looked_into() {
+    let call = result(r#"{ "content":[], "isError":true, "n":1e400 }"#);
+    assert_eq!(call.raw().as_str(), r#"{ "content":[], "isError":true, "n":1e400 }"#);
+    assert!(call.is_error() && call.kind() == ResultKind::Complete);
+    assert!(!result(r#"{"isError":"true"}"#).is_error());
+    assert_eq!(call.member_raw("n").unwrap().as_str(), "1e400");
+}
+
+#[test]
+fn lists_give_each_definition_as_it_was_written() {
+    let list = result(r#"{"tools":[ {"name":"a", "x":[1,2]},{"name":"b"} ],"nextCursor":"","ttlMs":-5}"#);
+    let tools = list.tools().unwrap();
+    let tools: Vec<_> = tools.iter().map(RawJson::as_str).collect();
+    assert_eq!(tools, [r#"{"name":"a", "x":[1,2]}"#, r#"{"name":"b"}"#]);
+    assert_eq!((list.next_cursor(), list.ttl_millis()), (Some(""), 0));
+    assert!(result("{}").tools().is_none() && result(r#"{"tools":{}}"#).tools().is_none());
+    assert_eq!(result(r#"{"tools":[]}"#).tools().unwrap().len(), 0);
+}
+
+#[test]
+fn handshakes_can_be_looked_into() {
+    let initialize =
+        result(r#"{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"s"}}"#);
+    assert_eq!(initialize.protocol_version(), Some("2025-11-25"));
+    assert_eq!(initialize.capabilities().unwrap().as_str(), r#"{"tools":{}}"#);
+    let discover = result(r#"{"supportedVersions":["2026-07-28",3],"ttlMs":3600000}"#);
+    assert_eq!(discover.supported_versions().unwrap(), ["2026-07-28"]);
+    assert_eq!(discover.ttl_millis(), 3_600_000);
+}
+
+#[test]
+fn result_types() {
+    for (text, kind) in [
+        ("{}", ResultKind::Complete),
+        (r#"{"resultType":"complete"}"#, ResultKind::Complete),
+        (r#"{"resultType":"input_required"}"#, ResultKind::InputRequired),
+        (r#"{"resultType":"task"}"#, ResultKind::Task),
+        (r#"{"resultType":"else"}"#, ResultKind::Unknown),
+        (r#"{"resultType":""}"#, ResultKind::Unknown),
+        (r#"{"resultType":null}"#, ResultKind::Unknown),
+    ] {
+        assert_eq!(result(text).kind(), kind, "{text}");
+    }
+}
+
+#[test]
+fn errors_keep_code_and_data_and_are_cut() {
+    let long = "é".repeat(4000);
+    let text = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"error":{{"code":-32000,"message":"{long}","data":{{"a":1}}}}}}"#
+    );
+    let Ok(UpstreamMessage::Response { id: Some(1), outcome: Outcome::Error(error) }) = read(&text) else {
+        panic!()
+    };
+    assert_eq!((error.code, error.message.len()), (-32000, 4096));
+    assert_eq!(error.data.unwrap().as_str(), r#"{"a":1}"#);
+}
+
+#[test]
+fn ids_that_are_not_ours_match_nothing() {
+    for id in ["\"5\"", "null", "-5", "5.0", "99999999999999999999999", "true"] {
+        let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#);
+        assert!(matches!(read(&text), Ok(UpstreamMessage::Response { id: None, .. })), "{id}");
+    }
+    assert!(matches!(
+        read(r#"{"jsonrpc":"2.0","error":{"code":1,"message":""}}"#),
+        Ok(UpstreamMessage::Response { id: None, .. })
+    ));
+}
+
+#[test]
+fn notifications() {
+    let progress = notification(
+        r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":3,"progress":0.50,"total":1,"message":"m"}}"#,
+    );
+    let UpstreamNotification::Progress(progress) = progress else { panic!() };
+    assert_eq!((progress.token, progress.progress.as_str()), (3, "0.50"));
+    assert_eq!((progress.total.unwrap().as_str(), progress.message.unwrap().as_str()), ("1", "\"m\""));
+    for params in
+        ["{}", r#"{"progressToken":"a","progress":1}"#, r#"{"progressToken":1,"progress":"1"}"#, "[]"]
+    {
+        let text = format!(r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{params}}}"#);
+        assert!(matches!(notification(&text), UpstreamNotification::Other), "{params}");
+    }
+    assert!(matches!(
+        notification(r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#),
+        UpstreamNotification::ToolsChanged
+    ));
+    assert!(matches!(
+        notification(
+            r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":1}}"#
+        ),
+        UpstreamNotification::Message
+    ));
+}
+
+#[test]
+fn every_server_request_gets_an_answer() {
+    for (method, want) in [
+        ("ping", r#"{"jsonrpc":"2.0","id":"srv-9","result":{}}"#),
+        (
+            "sampling/createMessage",
+            r#"{"jsonrpc":"2.0","id":"srv-9","error":{"code":-32601,"message":"Method not found"}}"#,
+        ),
+    ] {
+        let text = format!(r#"{{"jsonrpc":"2.0","id":"srv-9","method":"{method}","params":{{}}}}"#);
+        let Ok(UpstreamMessage::Request(request)) = read(&text) else { panic!() };
+        assert_eq!(request.answer(), want);
+    }
+}
+
+#[test]
+fn lies_are_violations() {
+    for text in [
+        "",
+        "not json",
+        "[]",
+        "{}",
+        r#"[{"jsonrpc":"2.0","id":1,"result":{}}]"#,
+        r#"{"id":1,"result":{}}"#,
+        r#"{"jsonrpc":"2.0","id":1}"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":5}"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":{},"error":{"code":1,"message":""}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":{},"result":{}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"x","result":{}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"error":{"message":"x"}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"error":{"code":1.5}}"#,
+        r#"{"jsonrpc":"2.0","id":null,"method":"x"}"#,
+        r#"{"jsonrpc":"2.0","method":5}"#,
+    ] {
+        assert!(read(text).is_err(), "{text}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+        drop(read_message(&Bytes::from(bytes), &JsonLimits::UPSTREAM));
+    }
+
+    #[test]
+    fn mutated_messages_never_panic(at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let mut text = br#"{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"a"}],"resultType":"complete","isError":false}}"#.to_vec();
+        let at = at.index(text.len());
+        text[at] = byte;
+        if let Ok(UpstreamMessage::Response { outcome: Outcome::Result(result), .. }) =
+            read_message(&Bytes::from(text), &JsonLimits::UPSTREAM)
+        {
+            drop((result.tools(), result.kind(), result.is_error()));
+        }
+    }
+}

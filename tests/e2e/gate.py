@@ -85,52 +85,54 @@ class Gate:
         """Runs one command; returns (exit code, stdout, stderr)."""
         return lib.run([self.binary, "--config", self.config, *arguments], 60, stdin=stdin)
 
-    def json(self, *arguments):
-        """Runs one command that must succeed; returns what it printed as JSON."""
+    def json(self, *arguments, codes=(0,)):
+        """Runs one command that must end with one of `codes`; returns what it printed as JSON."""
         code, out, err = self.cli(*arguments, "--output", "json")
-        lib.require(code == 0, f"`callgate {' '.join(arguments)}` ended with {code}: {err or out}")
+        lib.require(code in codes, f"`callgate {' '.join(arguments)}` ended with {code}: {err or out}")
         return json.loads(out) if out.strip() else None
 
     def add_agent(self, name, *more):
         return self.json("agents", "add", name, *more)["key"]
 
     def tools(self, *more):
-        return listed(self.json("tools", "list", *more), "tools")
+        return self.json("tools", "list", *more)["tools"]
 
-    def quarantined(self):
-        return [tool for tool in self.tools() if tool["status"] == "quarantined"]
+    def certify_unflagged(self, *more):
+        """Everything a person may certify in one step; the exit code says whether something was left."""
+        return self.json("tools", "certify", "--all-unflagged", "--yes", *more, codes=(0, 1))
 
     def certify_named(self, name):
         """What a person does with a flagged tool: look at the full definition, then certify exactly that one."""
         shown = self.json("tools", "show", name)
-        return self.json("tools", "certify", name, "--definition", digest_of(shown))
+        return self.json("tools", "certify", name, "--definition", shown["definition"])
 
-    def certify_all(self, expected_servers=()):
+    def certify_all(self, servers):
         """Waits until each server has listed its tools, then certifies all of them."""
         def seen():
-            return set(expected_servers) <= {tool["server"] for tool in self.tools()}
-        lib.wait_for(f"tools of {', '.join(expected_servers)}", seen, 60)
-        self.json("tools", "certify", "--all-unflagged", "--yes")
-        for tool in self.quarantined():
-            self.certify_named(tool["name"])
+            return set(servers) <= {tool["server"] for tool in self.tools()}
+        lib.wait_for(f"tools of {', '.join(servers)}", seen, 60)
+        for server in servers:
+            self.certify_unflagged("--server", server)
+            for tool in self.tools("--server", server, "--status", "quarantined"):
+                self.certify_named(tool["tool"])
 
     def door(self, key=None, path="/mcp", seconds=20):
         return Door(self.port, key, path, seconds)
 
-    def log(self, count=200):
+    def log(self, limit=200):
         """The newest entries of the record, oldest first."""
-        return listed(self.json("log", "tail", "--count", str(count)), "entries")
+        return [entry["leaf"] for entry in self.json("log", "tail", "--limit", str(limit))["entries"]]
+
+    def log_from(self, index):
+        """All entries from an index on, with their index."""
+        found = []
+        while True:
+            page = self.json("log", "tail", "--from", str(index), "--limit", "5000")["entries"]
+            if not page:
+                return found
+            found += page
+            index = page[-1]["index"] + 1
 
     def output(self):
         """Everything the daemon has printed in all its lives."""
         return "".join(path.read_text(errors="replace") for path in sorted(self.directory.glob("up-*.log")))
-
-
-def listed(value, name):
-    """A list as the command line prints it: bare, or under its name."""
-    return value[name] if isinstance(value, dict) else value
-
-
-def digest_of(shown):
-    """The definition digest in what `tools show` prints."""
-    return shown["definition_digest"] if "definition_digest" in shown else shown["definition"]

@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use cedar_policy::{
-    Authorizer, Context, Decision as CedarDecision, EntityUid, Request, Response,
-    RestrictedExpression as Value, Schema,
+    Context, EntityUid, EvalResult, Request, RestrictedExpression as Value, Schema, eval_expression,
 };
 use model::ids::{GroupName, PolicyId};
 use model::time::Micros;
@@ -28,32 +27,59 @@ pub(crate) struct Question<'a> {
     pub(crate) now: Micros,
 }
 
+/// What the policies of one bucket said to one request.
+///
+/// Forbid overrides permit, and no permit is a deny, as in Cedar; unlike in Cedar, an error is a deny too.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome<'a> {
+    pub(crate) permits: Vec<&'a Rule>,
+    pub(crate) forbids: Vec<&'a Rule>,
+    pub(crate) errors: Vec<(&'a Rule, String)>,
+}
+
+impl<'a> Outcome<'a> {
+    /// Evaluates every policy of the bucket.
+    pub(crate) fn of(index: &'a Index, prepared: &'a Prepared, request: &Request) -> Self {
+        let mut outcome = Self::default();
+        for rule in index.rules(&prepared.bucket) {
+            let satisfied = rule.condition.as_ref().map_or(Ok(EvalResult::Bool(true)), |condition| {
+                eval_expression(request, &prepared.entities, condition).map_err(|error| error.to_string())
+            });
+            match satisfied {
+                Ok(EvalResult::Bool(true)) if rule.forbids => outcome.forbids.push(rule),
+                Ok(EvalResult::Bool(true)) => outcome.permits.push(rule),
+                Ok(EvalResult::Bool(false)) => {}
+                Ok(_) => outcome.errors.push((rule, "its condition is not a boolean".to_owned())),
+                Err(error) => outcome.errors.push((rule, error)),
+            }
+        }
+        outcome
+    }
+
+    /// True when the call is allowed.
+    pub(crate) const fn allows(&self) -> bool {
+        self.errors.is_empty() && self.forbids.is_empty() && !self.permits.is_empty()
+    }
+}
+
 impl Question<'_> {
     /// Decides: one evaluation, and after a deny one more with every approval in place.
     pub(crate) fn decide(&self, approval: &ApprovalEvidence) -> Decision {
-        let groups: Vec<&str> = approval.groups.iter().map(GroupName::as_str).collect();
-        let given =
-            self.evaluate(&approval_value(approval.count.into(), &groups, approval.exact, approval.self_approved));
-        let response = match given {
-            Ok(response) => response,
+        let outcome = match self.request(approval_value(approval)) {
+            Ok(request) => Outcome::of(self.index, &self.prepared, &request),
             Err(explanation) => return cannot_tell(explanation),
         };
-        if response.decision() == CedarDecision::Allow {
-            return Decision::Permit(PolicyPermit { policies: self.ids(&response) });
+        if outcome.allows() {
+            return Decision::Permit(PolicyPermit { policies: ids(outcome.permits.iter().copied()) });
         }
-        self.park(&response).map_or_else(|| Decision::Deny(self.denial(&response)), Decision::Park)
+        if let Some(park) = self.park(&outcome) {
+            return Decision::Park(park);
+        }
+        Decision::Deny(self.denial(&outcome))
     }
 
-    /// The response, unless any policy had an error.
-    fn evaluate(&self, approval: &Value) -> Result<Response, String> {
-        let request = self.request(approval)?;
-        let set = &self.prepared.bucket.set;
-        let response = Authorizer::new().is_authorized(&request, set, &self.prepared.entities);
-        let errors: Vec<String> = response.diagnostics().errors().map(ToString::to_string).collect();
-        if errors.is_empty() { Ok(response) } else { Err(errors.join("; ")) }
-    }
-
-    fn request(&self, approval: &Value) -> Result<Request, String> {
+    fn request(&self, approval: Option<Value>) -> Result<Request, String> {
+        let approval = approval.ok_or("the approval has no value")?;
         let time = crate::instant::cedar(self.now).ok_or("the clock is outside the years 0 to 9999")?;
         let names = self.arguments.undeclared.iter().cloned().map(Value::new_string);
         let undeclared = Value::new_record([
@@ -64,73 +90,64 @@ impl Question<'_> {
         let context = Context::from_pairs([
             ("args".to_owned(), self.arguments.args.clone()),
             ("undeclared".to_owned(), undeclared),
-            ("approval".to_owned(), approval.clone()),
+            ("approval".to_owned(), approval),
             ("time".to_owned(), Value::new_datetime(time)),
         ])
         .map_err(|error| error.to_string())?;
-        let (agent, action) = (self.prepared.agent.clone(), self.action.clone());
-        Request::new(agent, action, self.prepared.resource.clone(), context, Some(self.schema))
+        let (agent, resource) = (self.prepared.agent.clone(), self.prepared.resource.clone());
+        Request::new(agent, self.action.clone(), resource, context, Some(self.schema))
             .map_err(|error| error.to_string())
     }
 
     /// Whom to ask, when an approval would turn this deny into a permit.
-    fn park(&self, denied: &Response) -> Option<Park> {
-        let asks = self.prepared.bucket.asks.as_ref()?;
-        let groups: Vec<&str> = asks.iter().map(String::as_str).collect();
-        let approved = self.evaluate(&approval_value(i64::MAX, &groups, true, false)).ok()?;
-        if approved.decision() != CedarDecision::Allow {
+    fn park(&self, denied: &Outcome<'_>) -> Option<Park> {
+        let groups = self.prepared.bucket.asks.as_ref().filter(|_| denied.errors.is_empty())?;
+        let request = self.request(approval_record(i64::MAX, groups.clone(), true, false)).ok()?;
+        let approved = Outcome::of(self.index, &self.prepared, &request);
+        if !approved.allows() {
             return None;
         }
-        let forbids: Vec<&Rule> = self.rules(denied).filter(|rule| rule.asks.is_some()).collect();
-        let permits: Vec<&Rule> = self.rules(&approved).collect();
-        // A permit that does not read the approval was satisfied before: then only the forbids ask.
-        let asked = permits.iter().all(|rule| rule.asks.is_some());
-        let asking = || forbids.iter().chain(permits.iter().filter(|_| asked));
-        let approvers: BTreeSet<&GroupName> = asking().flat_map(|rule| &rule.approvers).collect();
-        let policies: BTreeSet<&PolicyId> = asking().map(|rule| &rule.id).collect();
+        // A permit that was satisfied already asks nobody: then only the forbids do.
+        let asking: Vec<&Rule> = if denied.permits.is_empty() {
+            denied.forbids.iter().chain(&approved.permits).copied().collect()
+        } else {
+            denied.forbids.clone()
+        };
+        let approvers: BTreeSet<&GroupName> = asking.iter().flat_map(|rule| &rule.approvers).collect();
         if approvers.is_empty() {
             return None;
         }
         Some(Park {
-            policies: policies.into_iter().cloned().collect(),
+            policies: ids(asking.iter().copied()),
             approvers: approvers.into_iter().cloned().collect(),
-            reasons: asking().filter_map(|rule| rule.reason.clone()).collect(),
+            reasons: reasons(asking.iter().copied()),
         })
     }
 
-    fn denial(&self, response: &Response) -> PolicyDenial {
-        let policies = self.ids(response);
-        let reasons = self.rules(response).filter_map(|rule| rule.reason.clone()).collect();
-        if policies.is_empty() {
-            let set = &self.prepared.bucket.set;
-            let considered: Vec<String> = set.policies().take(NAMED_MAX).map(|p| p.id().to_string()).collect();
-            let explanation = format!(
-                "no permit was satisfied; {} policies could apply by their scope: {}{}",
-                set.num_of_policies(),
-                considered.join(", "),
-                if set.num_of_policies() > NAMED_MAX { ", and more" } else { "" },
-            );
-            return PolicyDenial { kind: DenyKind::NoPermit, policies, reasons, explanation };
+    fn denial(&self, outcome: &Outcome<'_>) -> PolicyDenial {
+        let errors = outcome.errors.iter().map(|(rule, _)| *rule);
+        if !outcome.errors.is_empty() {
+            let told = outcome.errors.iter().map(|(rule, error)| format!("policy `{}`: {error}", rule.id));
+            let explanation = told.take(NAMED_MAX).collect::<Vec<_>>().join("; ");
+            return PolicyDenial { kind: DenyKind::Error, policies: ids(errors), reasons: Vec::new(), explanation };
         }
-        let names: Vec<&str> = policies.iter().map(PolicyId::as_str).collect();
-        let explanation = format!("forbidden by {}", names.join(", "));
-        PolicyDenial { kind: DenyKind::Forbidden, policies, reasons, explanation }
+        let forbids = || outcome.forbids.iter().copied();
+        let (kind, explanation) = if outcome.forbids.is_empty() {
+            (DenyKind::NoPermit, format!("no permit was satisfied; in scope: {}", self.in_scope()))
+        } else {
+            (DenyKind::Forbidden, format!("forbidden by {}", named(forbids())))
+        };
+        PolicyDenial { kind, policies: ids(forbids()), reasons: reasons(forbids()), explanation }
     }
 
-    fn rules(&self, response: &Response) -> impl Iterator<Item = &Rule> {
-        let mut ids: Vec<&str> = response.diagnostics().reason().map(AsRef::as_ref).collect();
-        ids.sort_unstable();
-        let found: Vec<&Rule> = ids.into_iter().filter_map(|id| self.index.rule(id)).collect();
-        found.into_iter()
-    }
-
-    fn ids(&self, response: &Response) -> Vec<PolicyId> {
-        self.rules(response).map(|rule| rule.id.clone()).collect()
+    fn in_scope(&self) -> String {
+        let permits = self.index.rules(&self.prepared.bucket).filter(|rule| !rule.forbids);
+        Some(named(permits)).filter(|names| !names.is_empty()).unwrap_or_else(|| "none".to_owned())
     }
 }
 
 /// A deny because it cannot be told.
-pub(crate) fn cannot_tell(explanation: String) -> Decision {
+pub(crate) const fn cannot_tell(explanation: String) -> Decision {
     Decision::Deny(PolicyDenial {
         kind: DenyKind::Error,
         policies: Vec::new(),
@@ -139,14 +156,31 @@ pub(crate) fn cannot_tell(explanation: String) -> Decision {
     })
 }
 
-fn approval_value(count: i64, groups: &[&str], exact: bool, self_approved: bool) -> Value {
-    let groups = groups.iter().map(|group| Value::new_string((*group).to_owned()));
-    let members = [
+fn named<'a>(rules: impl Iterator<Item = &'a Rule>) -> String {
+    rules.take(NAMED_MAX).map(|rule| rule.id.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn ids<'a>(rules: impl Iterator<Item = &'a Rule>) -> Vec<PolicyId> {
+    let sorted: BTreeSet<&PolicyId> = rules.map(|rule| &rule.id).collect();
+    sorted.into_iter().cloned().collect()
+}
+
+fn reasons<'a>(rules: impl Iterator<Item = &'a Rule>) -> Vec<String> {
+    let sorted: BTreeSet<&String> = rules.filter_map(|rule| rule.reason.as_ref()).collect();
+    sorted.into_iter().cloned().collect()
+}
+
+fn approval_value(approval: &ApprovalEvidence) -> Option<Value> {
+    let groups = approval.groups.iter().map(|group| group.as_str().to_owned()).collect();
+    approval_record(approval.count.into(), groups, approval.exact, approval.self_approved)
+}
+
+fn approval_record(count: i64, groups: Vec<String>, exact: bool, self_approved: bool) -> Option<Value> {
+    Value::new_record([
         ("count".to_owned(), Value::new_long(count)),
-        ("groups".to_owned(), Value::new_set(groups)),
+        ("groups".to_owned(), Value::new_set(groups.into_iter().map(Value::new_string))),
         ("exact".to_owned(), Value::new_bool(exact)),
         ("self_approved".to_owned(), Value::new_bool(self_approved)),
-    ];
-    // The names differ, so a record of them always is one; were it not, the schema would refuse the request.
-    Value::new_record(members).unwrap_or_else(|_| Value::new_bool(false))
+    ])
+    .ok()
 }

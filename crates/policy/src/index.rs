@@ -1,10 +1,11 @@
-//! Finds the policies that could matter to one action and principal. Must never leave out one that could match:
+//! Finds the policies whose scope matches one action, principal and resource. Must never leave out one that matches:
 //! what it leaves out is false by its scope alone, so no decision, reason or error can change.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
-use cedar_policy::{ActionConstraint, EntityUid, Policy, PolicySet, PrincipalConstraint};
+use cedar_policy::{
+    ActionConstraint, Effect, EntityUid, Expression, Policy, PolicySet, PrincipalConstraint, ResourceConstraint,
+};
 use model::ids::{GroupName, PolicyId};
 
 use crate::source::Parsed;
@@ -13,11 +14,13 @@ use crate::source::Parsed;
 #[derive(Clone, Debug)]
 pub(crate) struct Rule {
     pub(crate) id: PolicyId,
+    pub(crate) forbids: bool,
     pub(crate) reason: Option<String>,
     pub(crate) approvers: Vec<GroupName>,
     /// The approver groups its conditions ask for; `None` when it does not read the approval.
     pub(crate) asks: Option<Vec<String>>,
-    /// What is evaluated.
+    /// All its `when` and `unless` in one expression; `None` when it has none and so is satisfied by its scope.
+    pub(crate) condition: Option<Expression>,
     pub(crate) policy: Policy,
 }
 
@@ -25,11 +28,16 @@ impl Rule {
     pub(crate) fn of(parsed: Parsed) -> Self {
         // Rebuilt from its tree a policy has no source locations, which evaluation would copy at every step.
         let policy = crate::check::from_tree(&parsed.tree).unwrap_or(parsed.policy);
+        // The authorizer joins scope and condition anew at every evaluation, at several times the cost of the
+        // condition. The scope is decided by the index, so the condition is taken out once, here.
+        let condition = policy.as_ref().non_scope_constraints().cloned().map(Expression::from);
         Self {
             id: parsed.id,
+            forbids: policy.effect() == Effect::Forbid,
             reason: parsed.reason,
             approvers: parsed.approvers,
             asks: parsed.asks,
+            condition,
             policy,
         }
     }
@@ -38,26 +46,32 @@ impl Rule {
 /// All policies by the action in their scope.
 pub(crate) struct Index {
     rules: Vec<Rule>,
-    by_id: HashMap<String, usize>,
     by_action: HashMap<EntityUid, Vec<usize>>,
     any_action: Vec<usize>,
 }
 
-/// The policies for one action, and for one principal if that made them fewer.
+/// What a scope is compared with.
+pub(crate) struct Scope<'a> {
+    /// The action and its ancestors.
+    pub(crate) actions: &'a [EntityUid],
+    pub(crate) principal: &'a EntityUid,
+    /// The principal and its ancestors.
+    pub(crate) principals: &'a HashSet<EntityUid>,
+    /// The resource, which has no ancestors.
+    pub(crate) resource: &'a EntityUid,
+}
+
+/// The policies whose scope matches, by their place in the index.
+#[derive(Debug)]
 pub(crate) struct Bucket {
-    pub(crate) set: PolicySet,
-    /// The approver groups its policies ask for; `None` when none of them reads the approval.
+    rules: Vec<usize>,
+    /// The approver groups they ask for; `None` when none of them reads the approval.
     pub(crate) asks: Option<Vec<String>>,
 }
 
 impl Index {
     pub(crate) fn new(rules: Vec<Rule>) -> Self {
-        let mut index = Self {
-            by_id: rules.iter().enumerate().map(|(at, rule)| (rule.id.to_string(), at)).collect(),
-            by_action: HashMap::new(),
-            any_action: Vec::new(),
-            rules: Vec::new(),
-        };
+        let mut index = Self { by_action: HashMap::new(), any_action: Vec::new(), rules: Vec::new() };
         for (at, rule) in rules.iter().enumerate() {
             match rule.policy.action_constraint() {
                 ActionConstraint::Any => index.any_action.push(at),
@@ -77,34 +91,29 @@ impl Index {
         self.rules.len()
     }
 
-    /// The rule behind an id that an evaluation reported.
-    pub(crate) fn rule(&self, id: &str) -> Option<&Rule> {
-        self.by_id.get(id).and_then(|at| self.rules.get(*at))
+    /// The policies whose scope matches.
+    pub(crate) fn bucket(&self, scope: &Scope<'_>) -> Bucket {
+        let by_action = scope.actions.iter().filter_map(|action| self.by_action.get(action)).flatten();
+        let matches = |at: &usize| self.rules.get(*at).is_some_and(|rule| scope.matches(&rule.policy));
+        let mut rules: Vec<usize> = by_action.chain(&self.any_action).copied().filter(matches).collect();
+        rules.sort_unstable();
+        rules.dedup();
+        let mut bucket = Bucket { rules, asks: None };
+        let asks: Vec<&Vec<String>> = self.rules(&bucket).filter_map(|rule| rule.asks.as_ref()).collect();
+        if !asks.is_empty() {
+            bucket.asks = Some(asks.into_iter().flatten().cloned().collect());
+        }
+        bucket
     }
 
-    /// The policies that could match `actions` (an action and its ancestors) and `principals` (likewise).
-    /// `None` when they cannot be put into one set, which unique ids rule out.
-    pub(crate) fn bucket(&self, actions: &[EntityUid], principals: &HashSet<EntityUid>) -> Option<Arc<Bucket>> {
-        let mut places: Vec<usize> = actions
-            .iter()
-            .filter_map(|action| self.by_action.get(action))
-            .flatten()
-            .chain(&self.any_action)
-            .copied()
-            .collect();
-        places.sort_unstable();
-        places.dedup();
-        let rules = || {
-            let found = places.iter().filter_map(|at| self.rules.get(*at));
-            found.filter(|rule| could_match(&rule.policy.principal_constraint(), principals))
-        };
-        let set = PolicySet::from_policies(rules().map(|rule| rule.policy.clone())).ok()?;
-        let asks = rules().filter_map(|rule| rule.asks.as_ref()).fold(None, |asks: Option<Vec<String>>, more| {
-            let mut asks = asks.unwrap_or_default();
-            asks.extend(more.iter().cloned());
-            Some(asks)
-        });
-        Some(Arc::new(Bucket { set, asks }))
+    /// The rules of a bucket, in the order of the sources.
+    pub(crate) fn rules<'a>(&'a self, bucket: &'a Bucket) -> impl Iterator<Item = &'a Rule> {
+        bucket.rules.iter().filter_map(|at| self.rules.get(*at))
+    }
+
+    /// The bucket as a set. `None` would mean that two policies have one id.
+    pub(crate) fn set(&self, bucket: &Bucket) -> Option<PolicySet> {
+        PolicySet::from_policies(self.rules(bucket).map(|rule| rule.policy.clone())).ok()
     }
 
     /// Every policy, for comparing.
@@ -114,11 +123,25 @@ impl Index {
     }
 }
 
-fn could_match(constraint: &PrincipalConstraint, principals: &HashSet<EntityUid>) -> bool {
-    match constraint {
-        PrincipalConstraint::Any | PrincipalConstraint::Is(_) => true,
-        PrincipalConstraint::Eq(uid) | PrincipalConstraint::In(uid) | PrincipalConstraint::IsIn(_, uid) => {
-            principals.contains(uid)
-        }
+impl Scope<'_> {
+    fn matches(&self, policy: &Policy) -> bool {
+        let principal = match policy.principal_constraint() {
+            PrincipalConstraint::Any => true,
+            PrincipalConstraint::Is(kind) => kind == *self.principal.type_name(),
+            PrincipalConstraint::Eq(uid) => uid == *self.principal,
+            PrincipalConstraint::In(uid) => self.principals.contains(&uid),
+            PrincipalConstraint::IsIn(kind, uid) => {
+                kind == *self.principal.type_name() && self.principals.contains(&uid)
+            }
+        };
+        principal
+            && match policy.resource_constraint() {
+                ResourceConstraint::Any => true,
+                ResourceConstraint::Is(kind) => kind == *self.resource.type_name(),
+                ResourceConstraint::Eq(uid) | ResourceConstraint::In(uid) => uid == *self.resource,
+                ResourceConstraint::IsIn(kind, uid) => {
+                    kind == *self.resource.type_name() && uid == *self.resource
+                }
+            }
     }
 }

@@ -3,12 +3,13 @@
 //! Must never show a tool on a doubt: an error hides it.
 
 use cedar_policy::{
-    Authorizer, Context, Decision as CedarDecision, PartialEntities, PartialEntityUid, PartialRequest, Request,
+    Context, Decision as CedarDecision, PartialEntities, PartialEntityUid, PartialRequest, Request,
 };
 use model::principal::Principal;
 use model::task::Task;
 use model::tool::ToolRef;
 
+use crate::evaluate::Outcome;
 use crate::names::LIST;
 use crate::prepared::{Prepared, Target};
 use crate::snapshot::{Entry, PolicySnapshot};
@@ -44,9 +45,7 @@ impl PolicySnapshot {
         let (agent, server) = (prepared.agent.clone(), prepared.resource.clone());
         let request =
             Request::new(agent, target.action.clone(), server, Context::empty(), Some(&self.schema)).ok()?;
-        let response = Authorizer::new().is_authorized(&request, &prepared.bucket.set, &prepared.entities);
-        let sound = response.diagnostics().errors().next().is_none();
-        Some(sound && response.decision() == CedarDecision::Allow)
+        Some(Outcome::of(&self.index, prepared, &request).allows())
     }
 
     /// False only when every call would be denied.
@@ -60,7 +59,8 @@ impl PolicySnapshot {
         )
         .ok()?;
         let entities = PartialEntities::from_concrete(prepared.entities.clone(), &self.schema).ok()?;
-        let response = prepared.bucket.set.tpe(&request, &entities, &self.schema).ok()?;
+        let set = self.index.set(&prepared.bucket)?;
+        let response = set.tpe(&request, &entities, &self.schema).ok()?;
         let sound = response.error_permits().next().is_none() && response.error_forbids().next().is_none();
         Some(sound && response.decision() != Some(CedarDecision::Deny))
     }

@@ -10,7 +10,7 @@ use model::ids::{AgentId, ServerName, TaskId};
 use model::principal::Principal;
 use model::task::{Task, TaskOrigin};
 
-use crate::index::{Bucket, Index};
+use crate::index::{Bucket, Index, Scope};
 use crate::names::Types;
 
 /// Prepared facts kept at once; a full memo starts anew.
@@ -23,7 +23,7 @@ pub(crate) struct Prepared {
     pub(crate) agent: EntityUid,
     pub(crate) resource: EntityUid,
     pub(crate) entities: Entities,
-    pub(crate) bucket: Arc<Bucket>,
+    pub(crate) bucket: Bucket,
     /// Whether some call could be permitted, once asked.
     pub(crate) could_permit: OnceLock<bool>,
 }
@@ -86,13 +86,16 @@ pub(crate) fn prepare(
     actions.push(target.action.clone());
     let mut principals = groups.clone();
     principals.insert(agent.clone());
-    let bucket = index.bucket(&actions, &principals).ok_or("two policies have one id")?;
+    let resource = types.server(target.server);
+    let scope =
+        Scope { actions: &actions, principal: &agent, principals: &principals, resource: &resource };
+    let bucket = index.bucket(&scope);
     let entities = entities(types, principal, task, target, groups).map_err(|e| e.to_string())?;
     Ok(Prepared {
         principal: principal.clone(),
         task: task.clone(),
         agent,
-        resource: types.server(target.server),
+        resource,
         entities,
         bucket,
         could_permit: OnceLock::new(),

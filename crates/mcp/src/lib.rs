@@ -16,6 +16,7 @@ pub mod meta;
 pub mod outbound;
 pub mod param_header;
 pub mod probe;
+pub mod relay;
 pub mod reply;
 pub mod request;
 pub mod shape;

@@ -10,6 +10,7 @@ use call::{CallHandle, Finished, Refused};
 use mcp::answer;
 use mcp::implementation::Implementation;
 use mcp::jsonrpc::{ProgressToken, RequestId, RpcError, error_message, result_message};
+use mcp::relay;
 use mcp::request::CallTool;
 use mcp::shape::{self, Cache};
 use mcp::sse;
@@ -131,7 +132,7 @@ impl Answering {
             }
             Answer::Error { code, message, data } => {
                 let error = RpcError { code: *code, message: message.clone(), data: data.clone() };
-                error_message(Some(&self.id), &error)
+                error_message(Some(&self.id), &relay::error(self.era, error))
             }
         }
     }

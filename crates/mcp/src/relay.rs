@@ -1,0 +1,59 @@
+//! An upstream's error as a client may see it (facts 1.6, 2.5, 2.6). Must never relay a code that speaks of the
+//! conversation between Callgate and the upstream as if it were the client's.
+
+use crate::jsonrpc::{RpcError, code};
+use crate::version::Era;
+
+/// Resource not found, up to 2025-11-25.
+const RESOURCE_NOT_FOUND: i64 = -32002;
+/// The upstream wants a URL opened. Never offered, and its data would send people to pages nobody checked.
+const URL_ELICITATION: i64 = -32042;
+
+/// The error for a client of this era. Data is kept only where the code is.
+#[must_use]
+pub fn error(era: Era, error: RpcError) -> RpcError {
+    match error.code {
+        RESOURCE_NOT_FOUND if era == Era::Modern => RpcError { code: code::INVALID_PARAMS, ..error },
+        code::PARSE_ERROR | code::INVALID_REQUEST => ours("the server could not read the request"),
+        URL_ELICITATION => ours("the server asks to open a web page, which is not carried"),
+        code::MISSING_CAPABILITY => ours("the server needs a capability that is not carried"),
+        // Headers and versions are between us and the upstream; nobody may emit other codes of this range.
+        -32099..=-32020 => ours("the server refused the request"),
+        _ => error,
+    }
+}
+
+fn ours(message: &str) -> RpcError {
+    RpcError::new(code::INTERNAL_ERROR, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use model::json::RawJson;
+
+    use super::*;
+
+    fn relayed(era: Era, code: i64) -> (i64, bool) {
+        let data = Some(RawJson::empty_object());
+        let error = error(era, RpcError { data, ..RpcError::new(code, "m") });
+        (error.code, error.data.is_some())
+    }
+
+    #[test]
+    fn errors_of_the_tool_pass_and_errors_between_us_and_the_upstream_do_not() {
+        for passes in [-32601, -32602, -32603, -32000, -32019, 1, 0, -1, 42] {
+            assert_eq!(relayed(Era::Modern, passes), (passes, true), "{passes}");
+            assert_eq!(relayed(Era::Legacy, passes), (passes, true), "{passes}");
+        }
+        for ours in [-32700, -32600, -32020, -32021, -32022, -32042, -32099] {
+            assert_eq!(relayed(Era::Modern, ours), (-32603, false), "{ours}");
+            assert_eq!(relayed(Era::Legacy, ours), (-32603, false), "{ours}");
+        }
+    }
+
+    #[test]
+    fn a_retired_code_is_translated_for_modern_clients() {
+        assert_eq!(relayed(Era::Modern, -32002), (-32602, true));
+        assert_eq!(relayed(Era::Legacy, -32002), (-32002, true));
+    }
+}

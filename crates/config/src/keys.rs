@@ -131,7 +131,7 @@ pub(crate) static KEYS: &[Key] = &[
         "allowed_origins",
         TextList,
         "[]",
-        "Browser origins that may call, each `scheme://host` or `scheme://host:port`. A request with any other `Origin` is refused. There is no wildcard.",
+        "Browser origins that may call besides those of this machine's loopback names, each `scheme://host` or `scheme://host:port`. A request with any other `Origin` is refused. There is no wildcard.",
     ),
     key(
         Listen,

@@ -12,6 +12,7 @@ mod read;
 mod reference;
 mod resolve;
 mod suggest;
+mod value;
 
 pub use domain::{
     Config, Era, Http, Limits, Listen, Log, LogFormat, LogLevel, Policy, Server, Stdio, Store, Transport,

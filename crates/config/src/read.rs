@@ -6,8 +6,9 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::keys::{Key, Kind, Section, find};
-use crate::problem::{ConfigProblem, place, quoted, shown};
+use crate::problem::{ConfigProblem, place, quoted};
 use crate::suggest::nearest;
+use crate::value::{describe, kind_of};
 
 /// A value with the place it was written at.
 #[derive(Clone, Debug)]
@@ -286,27 +287,5 @@ impl<'a> Reader<'a> {
             }
         }
         texts
-    }
-}
-
-fn kind_of(value: &Spanned<DeValue<'_>>) -> &'static str {
-    match value.get_ref() {
-        DeValue::String(_) => "a string",
-        DeValue::Integer(_) => "an integer",
-        DeValue::Float(_) => "a number with a point",
-        DeValue::Boolean(_) => "a boolean",
-        DeValue::Datetime(_) => "a date or time",
-        DeValue::Array(_) => "a list",
-        DeValue::Table(_) => "a table",
-    }
-}
-
-/// What was written, for keys that hold no secret.
-fn describe(value: &Spanned<DeValue<'_>>) -> String {
-    match value.get_ref() {
-        DeValue::String(text) => format!("the string {}", shown(text)),
-        DeValue::Integer(number) => format!("the integer {}", shown(number.as_str())),
-        DeValue::Boolean(truth) => format!("`{truth}`"),
-        _ => kind_of(value).to_owned(),
     }
 }

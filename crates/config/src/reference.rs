@@ -27,7 +27,20 @@ pub fn json_schema() -> String {
         "additionalProperties": false,
         "properties": tables,
     });
-    format!("{schema:#}\n")
+    format!("{:#}\n", sorted(schema))
+}
+
+/// Members in the order of their names, whichever order `serde_json` was built to keep.
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let mut members: Vec<_> = members.into_iter().collect();
+            members.sort_by(|left, right| left.0.cmp(&right.0));
+            Value::Object(members.into_iter().map(|(name, value)| (name, sorted(value))).collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(sorted).collect()),
+        scalar => scalar,
+    }
 }
 
 fn table_schema(section: Section) -> Value {

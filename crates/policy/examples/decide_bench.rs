@@ -19,6 +19,9 @@ type Fault = Box<dyn std::error::Error>;
 
 const BUCKETS: [usize; 3] = [5, 15, 30];
 const TOOLS_PER_SERVER: usize = 50;
+/// Tools whose policies stand in one file, which may have 64 KiB.
+const FILE_TOOLS: usize = 8;
+/// Policies of the global file that are in every bucket.
 const GLOBAL: usize = 3;
 
 const SCHEMA: &str = r#"{"type":"object","required":["order_id","amount"],"properties":{
@@ -35,12 +38,10 @@ fn main() -> Result<(), Fault> {
     let mut rows = Vec::new();
     for bucket in BUCKETS {
         let (tools, servers, text) = world(policies, bucket)?;
-        let before = cpu_nanos();
         let wall = clock_nanos(ClockId::Monotonic);
         let snapshot = PolicySnapshot::compile(&text, &servers, &tools)
             .map_err(|problems| problems.first().map_or_else(String::new, ToString::to_string))?;
         let compile_millis = (clock_nanos(ClockId::Monotonic) - wall) / 1_000_000;
-        let _ = before;
         let mut nanos = measure(&snapshot, &tools, decisions)?;
         nanos.sort_unstable();
         let at = |part: usize| nanos.get(nanos.len() * part / 1000).copied().unwrap_or(0) / 100;
@@ -55,8 +56,22 @@ fn main() -> Result<(), Fault> {
             tenth(nanos.last().copied().unwrap_or(0) / 100),
         ));
     }
-    println!("{{\"clock\":\"thread-cpu\",\"decisions\":{decisions},\"rows\":[{}]}}", rows.join(","));
+    let start = start_nanos()?;
+    println!("{{\"clock\":\"thread-cpu\",\"decisions\":{decisions},\"compile_100_policies_10_tools_us\":{},\"rows\":[{}]}}", start / 1000, rows.join(","));
     Ok(())
+}
+
+/// The best of several compilations of 100 policies against 10 tools, wall clock.
+fn start_nanos() -> Result<u64, Fault> {
+    let (tools, servers, text) = world(100, 13)?;
+    let mut best = u64::MAX;
+    for _ in 0..20 {
+        let before = clock_nanos(ClockId::Monotonic);
+        let snapshot = PolicySnapshot::compile(&text, &servers, &tools);
+        best = best.min(clock_nanos(ClockId::Monotonic) - before);
+        drop(snapshot);
+    }
+    Ok(best)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "microseconds for people")]
@@ -79,7 +94,10 @@ fn world(policies: usize, bucket: usize) -> Result<(Vec<ToolFacts>, Vec<ServerFa
         }
         let name = ToolRef { server, tool: ToolName::parse(&format!("tool-{number}"))? };
         let text = tool_policies(&name, per_tool);
-        sources.push(PolicySource { file: format!("{name}.cedar"), text });
+        match sources.last_mut() {
+            Some(last) if number % FILE_TOOLS != 0 => last.text.push_str(&text),
+            _ => sources.push(PolicySource { file: format!("{name}.cedar"), text }),
+        }
         let definition = Digest::of(name.to_string().as_bytes());
         let tool = PinnedTool { name, definition, risk: Risk::Write };
         tools.push(ToolFacts { tool, input_schema: schema.clone(), returns_secrets: false });
@@ -89,7 +107,7 @@ fn world(policies: usize, bucket: usize) -> Result<(Vec<ToolFacts>, Vec<ServerFa
 
 fn global() -> String {
     r#"
-    permit (principal, action == Callgate::Action::"list", resource);
+    @id("list") permit (principal, action == Callgate::Action::"list", resource);
     @approvers("operators")
     forbid (principal, action in Callgate::Action::"risk:privileged", resource)
     unless { context.approval.count >= 1 };

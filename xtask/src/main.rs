@@ -7,7 +7,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bar;
 mod bench;
+mod ci;
 mod tidy;
 
 #[derive(Parser)]
@@ -25,6 +27,15 @@ enum Chore {
         #[arg(long)]
         bless: bool,
     },
+    /// Everything a change must pass: tidy, format, lints, build, tests, documents, kill
+    Ci {
+        /// Only this step; may be repeated
+        #[arg(long)]
+        only: Vec<String>,
+    },
+    /// Measures the promised figures, one JSON object a line; fails when one falls short
+    #[command(subcommand)]
+    Bar(Bar),
     /// A fast MCP server on loopback
     #[command(hide = true)]
     FastUpstream {
@@ -49,6 +60,12 @@ enum Chore {
     /// Sends calls of `echo` and prints what it saw
     #[command(hide = true)]
     Load(LoadArgs),
+}
+
+#[derive(Subcommand)]
+enum Bar {
+    /// The door: real servers governed for real clients, end to end
+    Door(bar::DoorArgs),
 }
 
 #[derive(clap::Args)]
@@ -92,6 +109,10 @@ fn load(args: LoadArgs) -> Result<(), String> {
 fn main() -> ExitCode {
     let result = match Cli::parse().chore {
         Chore::Tidy { bless } => tidy::run(bless),
+        Chore::Ci { only } => tidy::target().and_then(|target| ci::run(&tidy::root(), &target, &only)),
+        Chore::Bar(Bar::Door(args)) => {
+            tidy::target().and_then(|target| bar::door(&args, &tidy::root(), &target))
+        }
         Chore::FastUpstream { listen, era, log } => bench::upstream::run(listen, era, log),
         Chore::BareProxy { listen, to } => bench::proxy::run(listen, to),
         Chore::Load(args) => load(args),

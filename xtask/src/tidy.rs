@@ -58,6 +58,11 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(PathBuf::new, Path::to_path_buf)
 }
 
+/// Where builds go.
+pub(crate) fn target() -> Result<PathBuf, String> {
+    graph::metadata(&root()).map(|graph| PathBuf::from(graph.target_directory))
+}
+
 impl Repository {
     fn read() -> Result<Self, String> {
         let root = root();

@@ -97,6 +97,7 @@ impl Report {
         self.served += other.served;
         self.refused += other.refused;
         self.broken += other.broken;
+        self.elapsed = self.elapsed.max(other.elapsed);
         self.nanos.extend(other.nanos);
         other.examples.into_iter().for_each(|text| self.note(text));
     }
@@ -108,31 +109,28 @@ struct Shared {
     end: u64,
     over: AtomicBool,
     start: Barrier,
+    target: Target,
 }
 
 /// Runs a plan on a runtime of its own, on this thread.
 pub(crate) fn run(plan: &Plan) -> Result<Report, String> {
-    run_until(plan, std::future::pending)
+    run_then(plan, || {})
 }
 
-/// Runs a plan that also ends, without being an error, when `stop` resolves.
-pub(crate) fn run_until<F, S>(plan: &Plan, stop: S) -> Result<Report, String>
-where
-    F: Future<Output = ()>,
-    S: FnOnce() -> F,
-{
+/// Runs a plan; `begun` is called once all connections are open and calls begin.
+pub(crate) fn run_then(plan: &Plan, begun: impl FnOnce()) -> Result<Report, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start the load runtime: {error}"))?;
     let limit = Duration::from_secs(RUN_SECONDS_MAX);
     runtime.block_on(async {
-        match tokio::time::timeout(limit, drive(plan, stop())).await {
+        match tokio::time::timeout(limit, drive(plan, begun)).await {
             Ok(report) => report,
             Err(_) => Err(format!("the run did not end within {RUN_SECONDS_MAX} s")),
         }
     })
 }
 
-async fn drive(plan: &Plan, stop: impl Future<Output = ()>) -> Result<Report, String> {
+async fn drive(plan: &Plan, begun: impl FnOnce()) -> Result<Report, String> {
     loopback(plan.target.addr)?;
     let shared = Arc::new(Shared {
         next: AtomicU64::new(plan.first_marker),
@@ -142,11 +140,12 @@ async fn drive(plan: &Plan, stop: impl Future<Output = ()>) -> Result<Report, St
         },
         over: AtomicBool::new(false),
         start: Barrier::new(plan.connections + 1),
+        target: plan.target.clone(),
     });
     let lines = open_all(plan).await?;
     let tasks: Vec<_> = lines.into_iter().map(|line| tokio::spawn(line.calls(Arc::clone(&shared)))).collect();
     shared.start.wait().await;
-    let started = Instant::now();
+    begun();
     let finish = async {
         let mut report = Report::default();
         for task in tasks {
@@ -155,18 +154,13 @@ async fn drive(plan: &Plan, stop: impl Future<Output = ()>) -> Result<Report, St
         Ok::<_, String>(report)
     };
     let timer = async {
-        match plan.stop {
-            Stop::After(time) => tokio::time::sleep(time).await,
-            Stop::Calls(_) => std::future::pending().await,
+        if let Stop::After(time) = plan.stop {
+            tokio::time::sleep(time).await;
+            shared.over.store(true, Ordering::Relaxed);
         }
-    };
-    let ender = async {
-        tokio::select! { () = timer => {}, () = stop => {} }
-        shared.over.store(true, Ordering::Relaxed);
         std::future::pending::<()>().await;
     };
-    let mut report = tokio::select! { report = finish => report?, () = ender => Report::default() };
-    report.elapsed = started.elapsed();
+    let mut report = tokio::select! { report = finish => report?, () = timer => Report::default() };
     report.nanos.sort_unstable();
     Ok(report)
 }
@@ -190,6 +184,7 @@ pub(crate) struct Line {
     reader: Reader,
     template: Template,
     session: Option<String>,
+    owns_session: bool,
 }
 
 impl Line {
@@ -205,7 +200,7 @@ impl Line {
             session = shake_hands(target, &mut stream, &mut reader).await?;
         }
         let template = target.echo(plan.wire, session.as_deref());
-        Ok(Self { stream, reader, template, session })
+        Ok(Self { stream, reader, template, session, owns_session: !plan.one_session })
     }
 
     /// One call; whether its own marker came back.
@@ -220,18 +215,11 @@ impl Line {
         Ok(Err(format!("{} {text}", answer.status)))
     }
 
-    /// The tools this connection is shown, as the answer's text.
-    pub(crate) async fn list(&mut self, target: &Target, wire: Wire) -> Result<String, String> {
-        let request = target.list(wire, self.session.as_deref());
-        self.stream.write_all(request.as_bytes()).await.map_err(|error| format!("cannot send: {error}"))?;
-        let answer = self.reader.answer(&mut self.stream).await?;
-        Ok(String::from_utf8_lossy(answer.body).into_owned())
-    }
-
     async fn calls(mut self, shared: Arc<Shared>) -> Report {
         let mut report = Report::default();
         report.nanos.reserve(1 << 14);
         shared.start.wait().await;
+        let started = Instant::now();
         while !shared.over.load(Ordering::Relaxed) {
             let number = shared.next.fetch_add(1, Ordering::Relaxed);
             if number >= shared.end {
@@ -254,7 +242,21 @@ impl Line {
                 }
             }
         }
+        report.elapsed = started.elapsed();
+        if report.broken == 0 {
+            self.end_session(&shared.target).await;
+        }
         report
+    }
+
+    /// What a well-behaved client does; not part of the measured time.
+    async fn end_session(&mut self, target: &Target) {
+        if let Some(session) = self.session.take().filter(|_| self.owns_session) {
+            let sent = self.stream.write_all(target.end(&session).as_bytes()).await;
+            if sent.is_ok() {
+                let _ = self.reader.answer(&mut self.stream).await;
+            }
+        }
     }
 }
 

@@ -73,18 +73,15 @@ impl Target {
         self.head(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, &legacy_headers(session))
     }
 
-    /// Asks for the tools.
-    pub(crate) fn list(&self, wire: Wire, session: Option<&str>) -> String {
-        match wire {
-            Wire::Legacy => {
-                let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}"#;
-                self.head(body, &legacy_headers(session))
-            }
-            Wire::Modern => {
-                let body = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{{{META}}}}}"#);
-                self.head(&body, &modern_headers("tools/list", None))
-            }
-        }
+    /// Ends a legacy session.
+    pub(crate) fn end(&self, session: &str) -> String {
+        format!(
+            "DELETE {} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n{}Content-Length: 0\r\n\r\n",
+            self.path,
+            self.addr,
+            self.key,
+            legacy_headers(Some(session))
+        )
     }
 
     /// A call of `echo` with a marker slot.
@@ -94,9 +91,9 @@ impl Target {
         );
         match wire {
             Wire::Legacy => Template::new(self.head(&format!("{call}}}}}"), &legacy_headers(session))),
-            Wire::Modern => Template::new(
-                self.head(&format!("{call},{META}}}}}"), &modern_headers("tools/call", Some("echo"))),
-            ),
+            Wire::Modern => {
+                Template::new(self.head(&format!("{call},{META}}}}}"), &modern_headers("tools/call", "echo")))
+            }
         }
     }
 }
@@ -109,12 +106,8 @@ fn legacy_headers(session: Option<&str>) -> String {
     out
 }
 
-fn modern_headers(method: &str, name: Option<&str>) -> String {
-    let mut out = format!("MCP-Protocol-Version: {MODERN}\r\nMcp-Method: {method}\r\n");
-    if let Some(name) = name {
-        let _ = write!(out, "Mcp-Name: {name}\r\n");
-    }
-    out
+fn modern_headers(method: &str, name: &str) -> String {
+    format!("MCP-Protocol-Version: {MODERN}\r\nMcp-Method: {method}\r\nMcp-Name: {name}\r\n")
 }
 
 /// Request bytes with the places of the id and of the marker.
@@ -182,8 +175,6 @@ mod tests {
         for text in [
             target().initialize(),
             target().initialized(Some("s")),
-            target().list(Wire::Legacy, None),
-            target().list(Wire::Modern, None),
             String::from_utf8(target().echo(Wire::Modern, None).with(1).0.to_vec()).unwrap(),
             String::from_utf8(target().echo(Wire::Legacy, None).with(1).0.to_vec()).unwrap(),
         ] {

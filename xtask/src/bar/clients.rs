@@ -1,0 +1,79 @@
+//! Real clients, real servers and bad input: the end-to-end suites, each result a figure.
+//!
+//! Must never pass when a suite wrote no results.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::bar::figure::Figures;
+use crate::bar::rig::Rig;
+
+/// Inspector and SDK clients list and call the servers' tools; content equal to direct.
+pub(crate) fn clients(rig: &Rig, figures: &mut Figures) -> Result<(), String> {
+    suite(rig, "tests/e2e/run.py", "clients.json", figures)
+}
+
+/// Each bad input: a clear error, a record, nothing leaked, nobody else disturbed.
+pub(crate) fn bad_input(rig: &Rig, figures: &mut Figures) -> Result<(), String> {
+    suite(rig, "tests/e2e/bad_input.py", "bad_input.json", figures)
+}
+
+fn suite(rig: &Rig, script: &str, summary: &str, figures: &mut Figures) -> Result<(), String> {
+    let summary = rig.folder("e2e")?.join(summary);
+    let status = Command::new("python3")
+        .arg(rig.root.join(script))
+        .arg("--binary")
+        .arg(rig.binary("callgate"))
+        .arg("--json")
+        .arg(&summary)
+        .stdin(Stdio::null())
+        .stdout(std::io::stderr())
+        .status();
+    let status = status.map_err(|error| format!("cannot run `{script}`: {error}"))?;
+    let passed = read(&summary, figures)?;
+    if passed == status.success() {
+        return Ok(());
+    }
+    Err(format!("`{script}` ended with {status}, which its results do not explain"))
+}
+
+/// Each result as a figure; whether all passed.
+fn read(summary: &Path, figures: &mut Figures) -> Result<bool, String> {
+    let text =
+        std::fs::read_to_string(summary).map_err(|error| format!("no `{}`: {error}", summary.display()))?;
+    let value: Value =
+        serde_json::from_str(&text).map_err(|error| format!("`{}`: {error}", summary.display()))?;
+    let results = value.as_array().filter(|results| !results.is_empty()).ok_or("the suite has no results")?;
+    let mut all = true;
+    for result in results {
+        let name = result.get("name").and_then(Value::as_str).ok_or("a result has no `name`")?;
+        let ok = result.get("ok").and_then(Value::as_bool).ok_or("a result has no `ok`")?;
+        let detail = result.get("detail").and_then(Value::as_str).unwrap_or_default();
+        figures.add_check(name, ok, if detail.is_empty() { "end-to-end suite" } else { detail });
+        all &= ok;
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_text(text: &str) -> Result<bool, String> {
+        let path = std::env::temp_dir().join(format!("xtask-e2e-{}-{}", std::process::id(), text.len()));
+        std::fs::write(&path, text).unwrap();
+        let result = read(&path, &mut Figures::default());
+        std::fs::remove_file(&path).unwrap();
+        result
+    }
+
+    #[test]
+    fn results_must_exist_and_pass() {
+        assert_eq!(read_text(r#"[{"name":"a","ok":true,"detail":""}]"#), Ok(true));
+        assert_eq!(read_text(r#"[{"name":"a","ok":true},{"name":"b","ok":false}]"#), Ok(false));
+        assert!(read_text("[]").is_err());
+        assert!(read_text(r#"[{"name":"no result"}]"#).is_err());
+    }
+}

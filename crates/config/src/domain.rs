@@ -175,16 +175,22 @@ impl LogLevel {
 }
 
 impl Config {
-    /// The keys that weaken protection and are on, to be printed at start.
+    /// What weakens protection and is on, each with what follows from it, to be printed at start.
     #[must_use]
     pub fn weakenings(&self) -> Vec<String> {
         let mut on = Vec::new();
         if self.listen.dangerous_plaintext {
-            on.push("listen.dangerous_plaintext".to_owned());
+            on.push(format!(
+                "`listen.dangerous_plaintext` is on: whoever is on the way to {} can read keys and calls",
+                self.listen.address
+            ));
         }
         for server in &self.servers {
             if matches!(&server.transport, Transport::Http(http) if http.dangerous_plaintext) {
-                on.push(format!("servers.{}.dangerous_plaintext", server.name));
+                on.push(format!(
+                    "`servers.{}.dangerous_plaintext` is on: calls to it can be read and changed on the way",
+                    server.name
+                ));
             }
         }
         on

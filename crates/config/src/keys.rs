@@ -147,7 +147,13 @@ pub(crate) static KEYS: &[Key] = &[
         "false",
         "Serve an address that other machines can reach without TLS: keys and data can be read on the way. Printed at start.",
     ),
-    key(Store, "path", Text, "\"state\"", "Directory of the database, relative to this file."),
+    key(
+        Store,
+        "path",
+        Text,
+        "\"state\"",
+        "Directory of the database, the operator's credential and the admin socket, relative to this file. Only one process uses it at a time.",
+    ),
     key(
         Policy,
         "paths",
@@ -223,7 +229,7 @@ pub(crate) static KEYS: &[Key] = &[
         "cwd",
         Text,
         "",
-        "Directory the child runs in, relative to this file. Without it each child gets a private directory of its own, so relative paths in `command` need this key. Only with `command`.",
+        "Directory the child runs in, relative to this file. Without it each child gets a private directory of its own under `work` in the store, so relative paths in `command` need this key. Only with `command`.",
     ),
     key(
         Server,

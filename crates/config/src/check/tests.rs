@@ -138,7 +138,8 @@ fn weakening_keys_are_reported_when_on() {
          [servers.a]\nurl = \"http://10.0.0.1/\"\ndangerous_plaintext = true\n",
     );
     let weakenings = config.map(|config| config.weakenings()).ok().unwrap();
-    assert_eq!(weakenings, ["listen.dangerous_plaintext", "servers.a.dangerous_plaintext"]);
+    let keys: Vec<_> = weakenings.iter().filter_map(|line| line.split('`').nth(1)).collect();
+    assert_eq!(keys, ["listen.dangerous_plaintext", "servers.a.dangerous_plaintext"]);
 }
 
 #[test]

@@ -36,10 +36,9 @@ pub(crate) enum ArgumentFault {
 pub(crate) struct Converted {
     /// The record of declared arguments.
     pub(crate) args: Value,
-    /// JSON pointers of the undeclared ones.
-    pub(crate) undeclared: Vec<String>,
-    /// Their canonical text: an object of pointer to value.
-    pub(crate) undeclared_json: String,
+    /// What is not declared, if anything: the JSON pointers, and the canonical text of an object of pointer to
+    /// value.
+    pub(crate) undeclared: Option<Value>,
 }
 
 /// Converts the arguments of one call.
@@ -50,10 +49,19 @@ pub(crate) fn convert(shape: &Record, arguments: &Json) -> Result<Converted, Arg
     }
     let mut walk = Walk { pointer: String::new(), undeclared: Vec::new() };
     let args = walk.record(shape, arguments)?;
-    let mut undeclared = walk.undeclared;
-    undeclared.sort_by(|left, right| left.0.cmp(&right.0));
-    let undeclared_json = object_text(&undeclared);
-    Ok(Converted { args, undeclared: undeclared.into_iter().map(|(name, _)| name).collect(), undeclared_json })
+    let undeclared = if walk.undeclared.is_empty() { None } else { Some(undeclared(walk.undeclared)?) };
+    Ok(Converted { args, undeclared })
+}
+
+fn undeclared(mut members: Vec<(String, &Json)>) -> Result<Value, ArgumentFault> {
+    members.sort_by(|left, right| left.0.cmp(&right.0));
+    let text = object_text(&members);
+    let names = members.into_iter().map(|(name, _)| Value::new_string(name));
+    Value::new_record([
+        ("names".to_owned(), Value::new_set(names)),
+        ("json".to_owned(), Value::new_string(text)),
+    ])
+    .map_err(|error| ArgumentFault::Cedar(error.to_string()))
 }
 
 fn object_text(members: &[(String, &Json)]) -> String {

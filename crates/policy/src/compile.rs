@@ -9,6 +9,7 @@ use model::ids::ServerName;
 use crate::check::{self, World};
 use crate::facts::{PolicySource, ServerFacts, ToolFacts};
 use crate::index::{Index, Rule};
+use crate::instant::Clock;
 use crate::names::{self, Types};
 use crate::prepared::Memo;
 use crate::problem::{PolicyProblem, ProblemKind};
@@ -67,6 +68,7 @@ fn build(
         servers: places(servers, entries.len()),
         tools: entries.into_iter().map(|entry| (entry.kind.tool.name.clone(), entry)).collect::<HashMap<_, _>>(),
         memo: Memo::default(),
+        clock: Clock::default(),
     })
 }
 

@@ -7,7 +7,6 @@ use cedar_policy::{
     Context, EntityUid, EvalResult, Request, RestrictedExpression as Value, Schema, eval_expression,
 };
 use model::ids::{GroupName, PolicyId};
-use model::time::Micros;
 
 use crate::arguments::Converted;
 use crate::decision::{ApprovalEvidence, Decision, DenyKind, Park, PolicyDenial, PolicyPermit};
@@ -24,7 +23,7 @@ pub(crate) struct Question<'a> {
     pub(crate) prepared: Arc<Prepared>,
     pub(crate) action: &'a EntityUid,
     pub(crate) arguments: Converted,
-    pub(crate) now: Micros,
+    pub(crate) time: Value,
 }
 
 /// What the policies of one bucket said to one request.
@@ -79,21 +78,15 @@ impl Question<'_> {
     }
 
     fn request(&self, approval: Option<Value>) -> Result<Request, String> {
-        let approval = approval.ok_or("the approval has no value")?;
-        let time = crate::instant::cedar(self.now).ok_or("the clock is outside the years 0 to 9999")?;
-        let names = self.arguments.undeclared.iter().cloned().map(Value::new_string);
-        let undeclared = Value::new_record([
-            ("names".to_owned(), Value::new_set(names)),
-            ("json".to_owned(), Value::new_string(self.arguments.undeclared_json.clone())),
-        ])
-        .map_err(|error| error.to_string())?;
-        let context = Context::from_pairs([
+        let mut pairs = vec![
             ("args".to_owned(), self.arguments.args.clone()),
-            ("undeclared".to_owned(), undeclared),
-            ("approval".to_owned(), approval),
-            ("time".to_owned(), Value::new_datetime(time)),
-        ])
-        .map_err(|error| error.to_string())?;
+            ("approval".to_owned(), approval.ok_or("the approval has no value")?),
+            ("time".to_owned(), self.time.clone()),
+        ];
+        if let Some(undeclared) = &self.arguments.undeclared {
+            pairs.push(("undeclared".to_owned(), undeclared.clone()));
+        }
+        let context = Context::from_pairs(pairs).map_err(|error| error.to_string())?;
         let (agent, resource) = (self.prepared.agent.clone(), self.prepared.resource.clone());
         Request::new(agent, self.action.clone(), resource, context, Some(self.schema))
             .map_err(|error| error.to_string())

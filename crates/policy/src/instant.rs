@@ -1,13 +1,36 @@
 //! Instants in the form Cedar reads. Must never guess: what is not RFC 3339 has no instant.
 
+use std::sync::{PoisonError, RwLock};
+
+use cedar_policy::RestrictedExpression as Value;
 use model::time::Micros;
 
-/// The instant in the one form all our instants take: UTC, milliseconds, rounded down.
-pub(crate) fn cedar(now: Micros) -> Option<String> {
+/// The clock as policies see it: whole seconds, rounded down. The value of the second last asked for is kept, since
+/// Cedar parses the name of the type anew for each one.
+#[derive(Default)]
+pub(crate) struct Clock {
+    last: RwLock<Option<(i64, Value)>>,
+}
+
+impl Clock {
+    /// The Cedar value; `None` outside the years 0 to 9999.
+    pub(crate) fn value(&self, now: Micros) -> Option<Value> {
+        let second = now.0.div_euclid(1_000_000);
+        let last = self.last.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((_, value)) = last.filter(|(at, _)| *at == second) {
+            return Some(value);
+        }
+        let value = Value::new_datetime(cedar(now)?);
+        *self.last.write().unwrap_or_else(PoisonError::into_inner) = Some((second, value.clone()));
+        Some(value)
+    }
+}
+
+/// The instant in Cedar's form. It reads four-digit years only.
+fn cedar(now: Micros) -> Option<String> {
     let text = now.rfc3339();
-    // `2026-11-21T09:00:00.123456Z`: Cedar reads four-digit years and three fractional digits.
-    match (text.len(), text.get(..23)) {
-        (27, Some(millis)) => Some(format!("{millis}Z")),
+    match (text.len(), text.get(..19)) {
+        (27, Some(seconds)) if !text.starts_with('-') => Some(format!("{seconds}Z")),
         _ => None,
     }
 }
@@ -68,8 +91,9 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_is_cut_to_milliseconds_and_only_four_digit_years_exist() {
-        assert_eq!(cedar(Micros(1_795_251_600_123_456)).as_deref(), Some("2026-11-21T09:00:00.123Z"));
+    fn the_clock_is_cut_to_seconds_and_only_four_digit_years_exist() {
+        assert_eq!(cedar(Micros(1_795_251_600_123_456)).as_deref(), Some("2026-11-21T09:00:00Z"));
         assert_eq!(cedar(Micros(i64::MAX)), None);
+        assert_eq!(cedar(Micros(i64::MIN)), None);
     }
 }

@@ -46,8 +46,9 @@ const HEADER: &str = "\
 //   a number is NAME_json, and NAME_floor and NAME_ceil, which compare exactly with whole numbers;
 //   a value that may be null has NAME_json, and NAME when it is not null;
 //   anything else is NAME_json only: canonical JSON text.
-// Arguments the tool does not declare are in `context.undeclared`: their JSON pointers, and their text.
-// `context.time` is UTC, in milliseconds. What is not here is not tracked, so no policy can ask for it.
+// If a call has arguments that its tool does not declare, and only then, there is `context.undeclared`: their JSON
+// pointers, and an object of pointer to value as canonical text. `unless { context has undeclared }` keeps them out.
+// `context.time` is UTC, in whole seconds. What is not here is not tracked, so no policy can ask for it.
 
 ";
 
@@ -145,7 +146,7 @@ fn applies_to(context: &Value) -> Value {
 fn context(arguments: &Value) -> Value {
     record([
         ("args", arguments.clone()),
-        ("undeclared", json!({ "type": format!("{SHARED}::Undeclared") })),
+        ("undeclared", json!({ "type": format!("{SHARED}::Undeclared"), "required": false })),
         ("approval", json!({ "type": format!("{SHARED}::Approval") })),
         ("time", json!({ "type": "Extension", "name": "datetime" })),
     ])

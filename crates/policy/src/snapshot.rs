@@ -14,6 +14,7 @@ use crate::decision::{Decision, DecisionRequest};
 use crate::evaluate::{Question, cannot_tell};
 use crate::facts::{PolicySource, ServerFacts, ToolFacts};
 use crate::index::Index;
+use crate::instant::Clock;
 use crate::names::Types;
 use crate::prepared::{Memo, Prepared, Target, prepare};
 use crate::problem::PolicyProblem;
@@ -29,6 +30,7 @@ pub struct PolicySnapshot {
     pub(crate) servers: BTreeMap<ServerName, Place>,
     pub(crate) tools: HashMap<ToolRef, Entry>,
     pub(crate) memo: Memo,
+    pub(crate) clock: Clock,
 }
 
 /// One server.
@@ -134,7 +136,7 @@ impl PolicySnapshot {
             prepared: self.prepared_tool(request.principal, request.task, entry)?,
             action: &entry.action,
             arguments,
-            now: request.now,
+            time: self.clock.value(request.now).ok_or("the clock is outside the years 0 to 9999")?,
         })
     }
 

@@ -68,6 +68,25 @@ pub(crate) fn own_cpu() -> Result<f64, String> {
     cpu("self")
 }
 
+/// CPU seconds all processes and the kernel used, on all cores.
+pub(crate) fn machine_cpu() -> Result<f64, String> {
+    let stat = read("/proc/stat")?;
+    busy_seconds(&stat).ok_or_else(|| "the machine's times cannot be read".to_owned())
+}
+
+/// All of the first line but idle and waiting for disks.
+fn busy_seconds(stat: &str) -> Option<f64> {
+    let fields: Vec<f64> = stat
+        .lines()
+        .next()?
+        .strip_prefix("cpu ")?
+        .split_whitespace()
+        .filter_map(|field| field.parse().ok())
+        .collect();
+    let counted = fields.iter().enumerate().filter(|(at, _)| *at < 8 && !(3..=4).contains(at));
+    (fields.len() >= 8).then(|| counted.map(|(_, ticks)| ticks).sum::<f64>() / TICKS)
+}
+
 fn cpu(pid: &str) -> Result<f64, String> {
     let stat = read(&format!("/proc/{pid}/stat"))?;
     cpu_seconds(&stat).ok_or_else(|| "the process's times cannot be read".to_owned())
@@ -102,6 +121,13 @@ mod tests {
         assert!((cpu_seconds(stat).unwrap() - 3.0).abs() < 1e-9);
         assert!(cpu_seconds("7 (a) S 1").is_none());
         assert!(own_cpu().unwrap() >= 0.0);
+    }
+
+    #[test]
+    fn the_machine_is_busy_with_all_but_waiting() {
+        let busy = busy_seconds("cpu  100 200 300 9999 9999 0 100 300 50 50\ncpu0 1\n").unwrap();
+        assert!((busy - 10.0).abs() < 1e-9);
+        assert!(busy_seconds("cpu  1 2\n").is_none());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use crate::bar::figure::{Figure, Figures, Want, list, median};
 use crate::bar::gateway::Gateway;
-use crate::bar::process::{Running, own_cpu};
+use crate::bar::process::{Running, machine_cpu, own_cpu};
 use crate::bar::rig::{Rig, bare};
 use crate::bench::load::{Plan, Report, Stop, run};
 use crate::bench::wire::{Target, Wire};
@@ -35,6 +35,7 @@ struct Cpu {
     gateway: f64,
     upstream: f64,
     load: f64,
+    machine: f64,
     seconds: f64,
 }
 
@@ -116,6 +117,7 @@ impl Stand<'_> {
             rounds.cpu.gateway += after.gateway - before.gateway;
             rounds.cpu.upstream += after.upstream - before.upstream;
             rounds.cpu.load += after.load - before.load;
+            rounds.cpu.machine += after.machine - before.machine;
             rounds.cpu.seconds += report.elapsed.as_secs_f64();
         }
         let proxy = self.load(bare(self.proxy.1), wire, connections)?;
@@ -124,8 +126,13 @@ impl Stand<'_> {
     }
 
     fn cpu(&self, gateway: &Gateway) -> Result<Cpu, String> {
-        let upstream = self.upstream.0.cpu()?;
-        Ok(Cpu { gateway: gateway.process()?.cpu()?, upstream, load: own_cpu()?, seconds: 0.0 })
+        Ok(Cpu {
+            gateway: gateway.process()?.cpu()?,
+            upstream: self.upstream.0.cpu()?,
+            load: own_cpu()?,
+            machine: machine_cpu()?,
+            seconds: 0.0,
+        })
     }
 }
 
@@ -165,12 +172,14 @@ fn print(wire: Wire, connections: usize, rounds: &Rounds, figures: &mut Figures)
 fn limit(cpu: Cpu) -> String {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) as f64;
     let share = |seconds: f64| 100.0 * seconds / (cpu.seconds * cores).max(1e-9);
-    let used = share(cpu.gateway + cpu.upstream + cpu.load);
+    let others = (cpu.machine - cpu.gateway - cpu.upstream - cpu.load).max(0.0);
     format!(
-        "of {cores} cores the gateway used {:.0} %, the upstream {:.0} %, the load generator {:.0} %, nobody {:.0} %",
+        "of {cores} cores the gateway used {:.0} %, the upstream {:.0} %, the load generator {:.0} %, everything else \
+         {:.0} %, nobody {:.0} %",
         share(cpu.gateway),
         share(cpu.upstream),
         share(cpu.load),
-        (100.0 - used).max(0.0)
+        share(others),
+        (100.0 - share(cpu.machine)).max(0.0)
     )
 }

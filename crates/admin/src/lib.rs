@@ -130,6 +130,17 @@ impl Admin {
         self.ports.control.apply(change, entries).await
     }
 
+    /// Checks policies against the certified tools without putting them into force.
+    ///
+    /// # Errors
+    /// Every problem at once; a policy that can apply to no certified tool is one.
+    pub fn check_policies(&self, policies: Vec<PolicySource>) -> Result<usize, Vec<PolicyProblem>> {
+        let sources = Sources { policies, ..self.sources() };
+        let tools = tool_facts(&sources, &self.current().catalog);
+        let compiled = PolicySnapshot::compile(&sources.policies, &sources.servers, &tools)?;
+        Ok(compiled.policy_count())
+    }
+
     /// Replaces the policies by what the files say now.
     ///
     /// # Errors
@@ -181,8 +192,11 @@ impl Picture {
 /// Compiles the policies against every tool a person ever certified, at the definition certified: a tool in
 /// quarantine keeps its action, so that what an upstream does never breaks a policy.
 fn compile(sources: &Sources, catalog: &Catalog) -> Result<PolicySnapshot, Vec<PolicyProblem>> {
-    let tools: Vec<ToolFacts> = catalog.all().filter_map(|record| facts(sources, record)).collect();
-    PolicySnapshot::load(&sources.policies, &sources.servers, &tools)
+    PolicySnapshot::load(&sources.policies, &sources.servers, &tool_facts(sources, catalog))
+}
+
+fn tool_facts(sources: &Sources, catalog: &Catalog) -> Vec<ToolFacts> {
+    catalog.all().filter_map(|record| facts(sources, record)).collect()
 }
 
 fn facts(sources: &Sources, record: &registry::ToolRecord) -> Option<ToolFacts> {

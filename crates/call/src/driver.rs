@@ -184,12 +184,12 @@ impl Door {
         };
         let received = match Received::new(stamp, call, &self.limits) {
             Ok(received) => received,
-            Err((_, denial)) => return Err(refuse(denial).await),
+            Err(denial) => return Err(refuse(denial).await),
         };
         let view = self.views.of(&caller.snapshot, &principal, &task);
         let bound = match received.identify(caller).bind(task) {
             Ok(bound) => bound,
-            Err((_, denial)) => return Err(refuse(denial).await),
+            Err(denial) => return Err(refuse(denial).await),
         };
         let lookup = Lookup { view: &view, listings: &self.listings };
         match bound.resolve(&lookup) {

@@ -55,11 +55,11 @@ impl Identified {
     ///
     /// # Errors
     /// A denial when the task is another agent's.
-    pub fn bind(self, task: Task) -> Result<Bound, (Self, Denial)> {
+    pub fn bind(self, task: Task) -> Result<Bound, Denial> {
         if task.agent == self.caller.principal.agent {
             return Ok(Bound { identified: self, task });
         }
         let why = format!("task `{}` was delegated to `{}`", task.id, task.agent);
-        Err((self, Denial::indeterminate(why)))
+        Err(Denial::indeterminate(why))
     }
 }

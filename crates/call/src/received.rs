@@ -33,16 +33,16 @@ impl Received {
     /// Checks the limits the edge does not know: what the policy side can take.
     ///
     /// # Errors
-    /// `malformed` when the arguments are no object or nested too deeply; the call comes back for the record.
-    pub fn new(stamp: Stamp, call: ToolCall, limits: &CallLimits) -> Result<Self, (ToolCall, Denial)> {
+    /// `malformed` when the arguments are no object or nested too deeply.
+    pub fn new(stamp: Stamp, call: ToolCall, limits: &CallLimits) -> Result<Self, Denial> {
         if !matches!(call.arguments, Json::Object(_)) {
             let found = call.arguments.kind();
             let text = format!("`arguments` must be an object, found {found}");
-            return Err((call, Denial::new(Reason::Malformed, text)));
+            return Err(Denial::new(Reason::Malformed, text));
         }
         if call.arguments.depth() > limits.argument_depth_max {
             let text = format!("`arguments` is nested deeper than {} levels", limits.argument_depth_max);
-            return Err((call, Denial::new(Reason::Malformed, text)));
+            return Err(Denial::new(Reason::Malformed, text));
         }
         Ok(Self { stamp, call })
     }

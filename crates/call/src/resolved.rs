@@ -47,15 +47,15 @@ impl Bound {
     /// # Errors
     /// [`Unresolved`] with `unknown_tool` (one answer for unknown, quarantined and hidden),
     /// `definition_changed`, or `invalid_arguments` with JSON pointers.
-    pub fn resolve(self, lookup: &Lookup<'_>) -> Result<Resolved, Unresolved> {
+    pub fn resolve(self, lookup: &Lookup<'_>) -> Result<Resolved, Box<Unresolved>> {
         let snapshot = Arc::clone(&self.identified.caller.snapshot);
         let call = &self.identified.received.call;
         let tool = match find(call, &snapshot, lookup, self.principal()) {
             Ok(tool) => tool,
-            Err(denial) => return Err(Unresolved { bound: self, tool: None, denial }),
+            Err(denial) => return Err(Box::new(Unresolved { bound: self, tool: None, denial })),
         };
         if let Err(denial) = check_arguments(call, &tool, &snapshot) {
-            return Err(Unresolved { bound: self, tool: Some(tool), denial });
+            return Err(Box::new(Unresolved { bound: self, tool: Some(tool), denial }));
         }
         let canonical = call.arguments.canonical();
         let digest = CallDigest::of(&tool, &canonical);

@@ -1,2 +1,47 @@
-//! callgate.
-fn main() {}
+//! The binary: composition root and command line. Must never hold a rule of its own: it wires and it prints.
+
+mod adapters;
+mod cli;
+mod compose;
+mod credential;
+mod exit;
+mod files;
+mod operate;
+mod remote;
+mod render;
+mod up;
+
+use clap::Parser;
+
+fn main() -> std::process::ExitCode {
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Printing help cannot fail in a way that matters more than the exit code.
+            drop(error.print());
+            let code = if error.use_stderr() { exit::USAGE } else { exit::OK };
+            return std::process::ExitCode::from(code);
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(run(cli)),
+        Err(error) => Err(exit::Failure::new(exit::INTERNAL, format!("cannot start: {error}"))),
+    };
+    match outcome {
+        Ok(code) => std::process::ExitCode::from(code),
+        Err(failure) => {
+            failure.print();
+            std::process::ExitCode::from(failure.code)
+        }
+    }
+}
+
+async fn run(cli: cli::Cli) -> Result<u8, exit::Failure> {
+    let output = cli.output;
+    match cli.command {
+        cli::Command::Up => up::run(&cli.config).await,
+        cli::Command::Config(command) => operate::config(&cli.config, command, output),
+        command => operate::run(&cli.config, command, output).await,
+    }
+}

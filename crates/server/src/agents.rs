@@ -26,7 +26,8 @@ use model::limits::JsonLimits;
 use ports::identity::Presented;
 
 use crate::body::{self, BodyFault, ReplyBody};
-use crate::head::{self, Accepts, Allowed};
+pub use crate::head::Allowed;
+use crate::head::{self, Accepts};
 use crate::listen::Face;
 use crate::reply::{self, Reply};
 use sessions::Sessions;

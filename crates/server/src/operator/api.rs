@@ -4,6 +4,7 @@ use admin::{CertifyNamed, NewAgent};
 use model::digest::Digest;
 use model::ids::{AgentId, CallId, GroupName, NameError, ServerName, ToolName};
 use model::tool::{Risk, ToolRef, ToolStatus};
+use policy::PolicySource;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -31,6 +32,7 @@ impl OperatorFace {
             "tools/certify" => self.certify(read(params)?).await,
             "tools/certify_unflagged" => self.certify_unflagged(read(params)?).await,
             "tools/quarantine" => self.quarantine(read(params)?).await,
+            "policy/check" => Ok(self.check(read(params)?)),
             "policy/reload" => self.reload().await,
             "policy/schema" => Ok(json!({"schema": self.admin.current().policy.schema_text()})),
             "log/read" => self.read_log(read(params)?).await,
@@ -176,6 +178,17 @@ impl OperatorFace {
         let tool = tool_ref(&params.tool)?;
         self.admin.quarantine(OPERATOR, &tool).await?;
         Ok(json!({"quarantined": tool.to_string()}))
+    }
+
+    fn check(&self, params: wire::CheckPolicies) -> Value {
+        let source = |file: wire::PolicyFile| PolicySource { file: file.file, text: file.text };
+        match self.admin.check_policies(params.files.into_iter().map(source).collect()) {
+            Ok(count) => json!({"ok": true, "policies": count, "problems": []}),
+            Err(problems) => {
+                let problems: Vec<Value> = problems.iter().map(show::policy_problem).collect();
+                json!({"ok": false, "problems": problems})
+            }
+        }
     }
 
     async fn reload(&self) -> Result<Value, ApiError> {

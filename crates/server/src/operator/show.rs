@@ -1,8 +1,10 @@
 //! What operators are shown, as JSON. Must never contain a key, a hash of one, or text with hidden characters.
 
 use admin::{AgentView, BulkReport, NewAgentKey};
+use model::ids::PolicyId;
 use model::json::Json;
 use model::tool::ToolRef;
+use policy::PolicyProblem;
 use registry::ToolRecord;
 use registry::certify::bulk_certifiable;
 use registry::visible::{diff, pretty, visible};
@@ -79,6 +81,18 @@ pub(super) fn tool(record: &ToolRecord) -> Value {
         members.insert("changes".into(), json!(changes));
     }
     shown
+}
+
+pub(super) fn policy_problem(problem: &PolicyProblem) -> Value {
+    json!({
+        "file": visible(&problem.file),
+        "line": problem.line,
+        "column": problem.column,
+        "policy": problem.policy.as_ref().map(PolicyId::as_str),
+        "kind": problem.kind.as_str(),
+        "message": visible(&problem.message),
+        "fix": visible(&problem.fix),
+    })
 }
 
 fn visible_lines(text: &str) -> String {

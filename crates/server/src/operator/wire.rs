@@ -76,3 +76,18 @@ pub(super) struct ReadLog {
 pub(super) struct NamedCall {
     pub(super) call: String,
 }
+
+/// `policy/check`: the texts to check.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CheckPolicies {
+    pub(super) files: Vec<PolicyFile>,
+}
+
+/// One policy file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PolicyFile {
+    pub(super) file: String,
+    pub(super) text: String,
+}

@@ -1,0 +1,124 @@
+//! The small adapters that need nothing but the process: time, randomness, tasks, the current snapshot.
+
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
+use call::Door;
+use model::call::CallDigest;
+use model::denial::Reason;
+use model::ids::AgentId;
+use model::time::Micros;
+use model::tool::ToolRef;
+use policy::ApprovalEvidence;
+use ports::BoxFuture;
+use ports::approvals::Approvals;
+use ports::clock::{Clock, Entropy, Spawner};
+use ports::fault::Fault;
+use ports::revocation::Revocation;
+use ports::snapshot::{Snapshot, Snapshots};
+use ports::upstream::Upstreams;
+
+/// The machine's clocks.
+pub(crate) struct SystemClock(Instant);
+
+impl SystemClock {
+    pub(crate) fn start() -> Self {
+        Self(Instant::now())
+    }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Micros {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        Micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+/// The system's randomness, through the one crypto provider.
+pub(crate) struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    fn fill(&self, out: &mut [u8]) -> Result<(), Fault> {
+        aws_lc_rs::rand::fill(out).map_err(|_| Fault::new("the system gives no randomness"))
+    }
+}
+
+/// Tasks of the runtime.
+pub(crate) struct TokioSpawner(pub(crate) tokio::runtime::Handle);
+
+impl Spawner for TokioSpawner {
+    fn spawn(&self, future: BoxFuture<'static, ()>) {
+        self.0.spawn(future);
+    }
+}
+
+/// Where the current snapshot hangs.
+pub(crate) struct SnapshotCell(ArcSwap<Snapshot>);
+
+impl SnapshotCell {
+    pub(crate) fn new(first: Arc<Snapshot>) -> Self {
+        Self(ArcSwap::new(first))
+    }
+}
+
+impl Snapshots for SnapshotCell {
+    fn current(&self) -> Arc<Snapshot> {
+        self.0.load_full()
+    }
+
+    fn publish(&self, next: Arc<Snapshot>) {
+        self.0.store(next);
+    }
+}
+
+/// There is nobody to ask yet: no call has evidence.
+pub(crate) struct Nobody;
+
+impl Approvals for Nobody {
+    fn evidence<'a>(&'a self, _: &'a CallDigest) -> BoxFuture<'a, Result<ApprovalEvidence, Fault>> {
+        Box::pin(std::future::ready(Ok(ApprovalEvidence::none())))
+    }
+}
+
+/// Cancels through the door and the upstreams, which are made after administration.
+#[derive(Default)]
+pub(crate) struct Revoker {
+    door: OnceLock<Arc<Door>>,
+    upstreams: OnceLock<Arc<dyn Upstreams>>,
+}
+
+impl Revoker {
+    /// Called once, when both exist. Before, nothing can be under way.
+    pub(crate) fn connect(&self, door: Arc<Door>, upstreams: Arc<dyn Upstreams>) {
+        // Set once by the composition root; a second call would change nothing.
+        drop(self.door.set(door));
+        drop(self.upstreams.set(upstreams));
+    }
+}
+
+impl Revocation for Revoker {
+    fn agent_removed<'a>(&'a self, agent: &'a AgentId) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            if let Some(door) = self.door.get() {
+                door.open_calls().cancel_agent(agent, Reason::Revoked);
+            }
+            if let Some(upstreams) = self.upstreams.get() {
+                upstreams.forget(agent).await;
+            }
+        })
+    }
+
+    fn tools_withdrawn<'a>(&'a self, tools: &'a [ToolRef]) -> BoxFuture<'a, ()> {
+        if let Some(door) = self.door.get() {
+            for tool in tools {
+                door.open_calls().cancel_tool(tool, Reason::Revoked);
+            }
+        }
+        Box::pin(std::future::ready(()))
+    }
+}

@@ -1,0 +1,220 @@
+//! The command line. Must never take a secret as an argument.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Every tool call its own authorization decision, between AI agents and what they can touch.
+#[derive(Parser)]
+#[command(
+    name = "callgate",
+    version,
+    max_term_width = 100,
+    after_help = "\
+Examples:
+  callgate --config callgate.toml up
+  callgate agents add my-assistant --owner ann@example.com
+  callgate tools certify --all-unflagged --yes
+  callgate log tail
+  callgate explain 01KAJ5W7Y0Q2S7M4F1N8ZB3C6D
+
+Data goes to standard output, everything else to standard error. Exit codes: 0 ok, 1 the answer is no,
+2 usage, 65 bad input, 69 unavailable, 70 internal, 73 cannot create, 74 input/output, 75 try again,
+77 not an operator, 78 bad configuration."
+)]
+pub(crate) struct Cli {
+    /// The configuration file.
+    #[arg(
+        long,
+        global = true,
+        env = "CALLGATE_CONFIG",
+        default_value = "callgate.toml",
+        value_name = "FILE"
+    )]
+    pub(crate) config: PathBuf,
+    /// How to print what was asked for.
+    #[arg(long, short, global = true, value_enum, default_value_t = Output::Human)]
+    pub(crate) output: Output,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// How data is printed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    Human,
+    /// One JSON document.
+    Json,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Serve agents until stopped (SIGTERM ends, SIGHUP reads the policies again).
+    Up,
+    /// What is in force: policies, tools, agents, entries.
+    Status,
+    /// The agents that may call.
+    #[command(subcommand)]
+    Agents(Agents),
+    /// The configured servers.
+    #[command(subcommand)]
+    Servers(Servers),
+    /// The tools of the registry: certified, or in quarantine.
+    #[command(subcommand)]
+    Tools(Tools),
+    /// The Cedar policies.
+    #[command(subcommand)]
+    Policy(Policy),
+    /// The record of every call.
+    #[command(subcommand)]
+    Log(Log),
+    /// One call from the record, in words.
+    Explain {
+        /// The call's id, as answers and `log tail` show it.
+        call: String,
+    },
+    /// The configuration file.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Agents {
+    /// All agents and their keys' expiry. Keys are never shown again.
+    List,
+    /// Add an agent and print its key, once.
+    Add(AddAgent),
+    /// Make a new key; the old ones end after the overlap.
+    Rotate(RotateAgent),
+    /// Remove an agent: its keys stop now and its open calls are cancelled.
+    Remove {
+        /// The agent.
+        name: String,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct AddAgent {
+    /// A name that was never used: a-z 0-9 . _ -
+    pub(crate) name: String,
+    /// A group that policies name; may be repeated.
+    #[arg(long = "group", value_name = "GROUP")]
+    pub(crate) groups: Vec<String>,
+    /// The person who answers for it.
+    #[arg(long, default_value = "")]
+    pub(crate) owner: String,
+    /// Days until the key ends.
+    #[arg(long, default_value_t = 90, value_name = "DAYS")]
+    pub(crate) expires_days: i64,
+}
+
+#[derive(Args)]
+pub(crate) struct RotateAgent {
+    /// The agent.
+    pub(crate) name: String,
+    /// Days until the new key ends.
+    #[arg(long, default_value_t = 90, value_name = "DAYS")]
+    pub(crate) expires_days: i64,
+    /// Seconds the old keys still work.
+    #[arg(long, default_value_t = 0, value_name = "SECONDS")]
+    pub(crate) overlap_seconds: i64,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Servers {
+    /// The servers and how many of their tools are certified.
+    List,
+    /// Connect and list a server's tools now; without a name, all.
+    Refresh {
+        /// The server.
+        server: Option<String>,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Tools {
+    /// Tools, their status, risk class and flags.
+    List {
+        /// Only this server's.
+        #[arg(long)]
+        server: Option<String>,
+        /// Only these: `quarantined` or `certified`.
+        #[arg(long)]
+        status: Option<String>,
+    },
+    /// One tool in full: definition, flags, what changed since it was certified.
+    Show {
+        /// `server__tool`.
+        tool: String,
+    },
+    /// Certify a tool by name at the definition you were shown, or all that need no closer look.
+    Certify(CertifyTool),
+    /// Hide and refuse a tool until it is certified again.
+    Quarantine {
+        /// `server__tool`.
+        tool: String,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct CertifyTool {
+    /// `server__tool`.
+    #[arg(required_unless_present = "all_unflagged", conflicts_with = "all_unflagged")]
+    pub(crate) tool: Option<String>,
+    /// The definition digest that `tools show` printed.
+    #[arg(long, value_name = "SHA256", requires = "tool")]
+    pub(crate) definition: Option<String>,
+    /// Another risk class than proposed: `read`, `write` or `privileged`.
+    #[arg(long, requires = "tool")]
+    pub(crate) risk: Option<String>,
+    /// Whether its results are secrets.
+    #[arg(long, requires = "tool", value_name = "true|false")]
+    pub(crate) returns_secrets: Option<bool>,
+    /// Every tool without flags that is not privileged, in one step.
+    #[arg(long)]
+    pub(crate) all_unflagged: bool,
+    /// With --all-unflagged: only this server's.
+    #[arg(long, requires = "all_unflagged")]
+    pub(crate) server: Option<String>,
+    /// Do not ask.
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Policy {
+    /// Check the policy files against the certified tools: every problem, with file and line.
+    Check {
+        /// Files or directories instead of the configured ones.
+        paths: Vec<PathBuf>,
+    },
+    /// Put the policy files into force; on any problem the old ones stay.
+    Reload,
+    /// The Cedar schema, for editors.
+    Schema,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Log {
+    /// The newest entries.
+    Tail {
+        /// How many.
+        #[arg(long, short = 'n', default_value_t = 20)]
+        limit: usize,
+        /// From this index instead of the newest.
+        #[arg(long)]
+        from: Option<u64>,
+        /// Go on printing as entries come.
+        #[arg(long, short)]
+        follow: bool,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Check the configuration file: every problem, with line and fix.
+    Check,
+    /// The JSON Schema of the configuration.
+    Schema,
+}

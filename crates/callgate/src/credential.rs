@@ -1,0 +1,99 @@
+//! The operator credential and the admin socket: where they are, and who can read them (promise 12, ADR 0014).
+//!
+//! Must never make the credential readable to anybody but its owner.
+
+use std::io::Write as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use model::agent_key::{CredentialKind, NewCredential};
+use ports::clock::Entropy;
+use ports::secret::Secret;
+use server::OperatorAuthority;
+
+use crate::adapters::SystemEntropy;
+use crate::exit::{CANNOT_CREATE, Failure, INTERNAL, NOT_PERMITTED};
+
+/// Longest path of a Unix socket on Linux, without its end.
+const SOCKET_PATH_MAX: usize = 107;
+
+/// The admin socket of a state directory.
+pub(crate) fn socket(state: &Path) -> PathBuf {
+    state.join("admin.sock")
+}
+
+fn key_file(state: &Path) -> PathBuf {
+    state.join("operator.key")
+}
+
+/// The operator credential, as whoever runs this can read it.
+pub(crate) fn read(state: &Path) -> Result<Secret, Failure> {
+    let path = key_file(state);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(Secret::new(text.trim().to_owned())),
+        Err(error) => Err(Failure::new(
+            NOT_PERMITTED,
+            format!(
+                "cannot read the operator credential `{}`: {error}; run this as its owner",
+                path.display()
+            ),
+        )),
+    }
+}
+
+/// The authority behind the operator credential, which is made at the first start.
+pub(crate) fn ensure(state: &Path) -> Result<OperatorAuthority, Failure> {
+    let path = key_file(state);
+    if !path.exists() {
+        create(&path)?;
+    }
+    let mode = std::fs::metadata(&path).map(|meta| meta.permissions().mode()).unwrap_or(0o777);
+    if mode & 0o077 != 0 {
+        let text = format!("`{}` can be read by others; run `chmod 600` on it, or delete it", path.display());
+        return Err(Failure::new(NOT_PERMITTED, text));
+    }
+    let text = read(state)?;
+    OperatorAuthority::from_credential(text.reveal()).ok_or_else(|| {
+        let text = format!("`{}` is no operator credential; delete it and start again", path.display());
+        Failure::new(NOT_PERMITTED, text)
+    })
+}
+
+fn create(path: &Path) -> Result<(), Failure> {
+    let mut random = [0u8; 40];
+    SystemEntropy.fill(&mut random).map_err(|fault| Failure::new(INTERNAL, fault.to_string()))?;
+    let credential = NewCredential::from_random(CredentialKind::Operator, &random);
+    let written = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut file| writeln!(file, "{}", credential.text));
+    written.map_err(|error| {
+        Failure::new(
+            CANNOT_CREATE,
+            format!("cannot write the operator credential `{}`: {error}", path.display()),
+        )
+    })
+}
+
+/// Binds the admin socket. The caller holds the lock of the state directory, so a socket that is there is stale.
+pub(crate) fn bind(state: &Path) -> Result<tokio::net::UnixListener, Failure> {
+    let path = socket(state);
+    let refuse = |what: String| Failure::new(CANNOT_CREATE, what);
+    if path.as_os_str().len() > SOCKET_PATH_MAX {
+        let text =
+            format!("`{}` is too long for a socket; give `store.path` a shorter directory", path.display());
+        return Err(refuse(text));
+    }
+    if path.exists() {
+        std::fs::remove_file(&path).map_err(|error| {
+            refuse(format!("cannot remove the stale socket `{}`: {error}", path.display()))
+        })?;
+    }
+    let listener = tokio::net::UnixListener::bind(&path)
+        .map_err(|error| refuse(format!("cannot make the admin socket `{}`: {error}", path.display())))?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))
+        .map_err(|error| refuse(format!("cannot protect the admin socket `{}`: {error}", path.display())))?;
+    Ok(listener)
+}

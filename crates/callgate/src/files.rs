@@ -1,0 +1,116 @@
+//! Reading the configuration and policy files. Must never follow a policy directory outside itself nor read more
+//! than its bounds.
+
+use std::path::{Path, PathBuf};
+
+use config::{Config, ConfigProblem, Resolve, ResolveFault};
+use policy::PolicySource;
+use ports::secret::Secret;
+use server::PolicyFiles;
+
+use crate::exit::{CONFIG, Failure};
+
+const CONFIG_BYTES_MAX: u64 = 1 << 20;
+const SECRET_BYTES_MAX: u64 = 64 << 10;
+const POLICY_BYTES_MAX: u64 = 64 << 10;
+const POLICY_FILES_MAX: usize = 4096;
+
+/// The process environment and the file system.
+struct Process;
+
+impl Resolve for Process {
+    fn env(&self, name: &str) -> Result<Secret, ResolveFault> {
+        match std::env::var(name) {
+            Ok(value) => Ok(Secret::new(value)),
+            Err(_) => {
+                Err(ResolveFault(format!("the environment variable `{name}` is not set, or not UTF-8")))
+            }
+        }
+    }
+
+    fn file(&self, path: &Path) -> Result<Secret, ResolveFault> {
+        let text = read_bounded(path, SECRET_BYTES_MAX).map_err(ResolveFault)?;
+        Ok(Secret::new(text))
+    }
+}
+
+fn read_bounded(path: &Path, bytes_max: u64) -> Result<String, String> {
+    let shown = path.display();
+    let length = std::fs::metadata(path).map_err(|error| format!("cannot read `{shown}`: {error}"))?.len();
+    if length > bytes_max {
+        return Err(format!("`{shown}` is larger than {bytes_max} bytes"));
+    }
+    std::fs::read_to_string(path).map_err(|error| format!("cannot read `{shown}`: {error}"))
+}
+
+/// What became of reading the configuration file.
+pub(crate) enum Read {
+    Good(Box<Config>),
+    Bad(Vec<ConfigProblem>),
+}
+
+/// Reads and checks the configuration file.
+pub(crate) fn read_config(path: &Path) -> Result<Read, Failure> {
+    let text = read_bounded(path, CONFIG_BYTES_MAX).map_err(|problem| {
+        let fix = "give another file with `--config`, or start from `examples/callgate.toml`";
+        Failure::new(CONFIG, format!("{problem}; {fix}"))
+    })?;
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let base = absolute.parent().unwrap_or(Path::new("/"));
+    match Config::parse(&path.display().to_string(), &text, base, &Process) {
+        Ok(config) => Ok(Read::Good(Box::new(config))),
+        Err(problems) => Ok(Read::Bad(problems)),
+    }
+}
+
+/// The configuration, or every problem of it.
+pub(crate) fn config(path: &Path) -> Result<Config, Failure> {
+    match read_config(path)? {
+        Read::Good(config) => Ok(*config),
+        Read::Bad(problems) => {
+            Err(Failure::of_lines(CONFIG, problems.iter().map(ToString::to_string).collect()))
+        }
+    }
+}
+
+/// The policy files of the configuration.
+pub(crate) struct PolicyDirectory(pub(crate) Vec<PathBuf>);
+
+impl PolicyFiles for PolicyDirectory {
+    fn read(&self) -> Result<Vec<PolicySource>, String> {
+        let mut sources = Vec::new();
+        for path in &self.0 {
+            if path.is_dir() {
+                for file in cedar_files(path)? {
+                    sources.push(source(&file)?);
+                }
+            } else {
+                sources.push(source(path)?);
+            }
+            if sources.len() > POLICY_FILES_MAX {
+                return Err(format!("more than {POLICY_FILES_MAX} policy files"));
+            }
+        }
+        Ok(sources)
+    }
+}
+
+/// The `.cedar` files of a directory, by name; sub-directories are not entered.
+fn cedar_files(directory: &Path) -> Result<Vec<PathBuf>, String> {
+    let shown = directory.display();
+    let entries = std::fs::read_dir(directory).map_err(|error| format!("cannot read `{shown}`: {error}"))?;
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|error| format!("cannot read `{shown}`: {error}"))?.path();
+        if path.extension().is_some_and(|extension| extension == "cedar") && path.is_file() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn source(path: &Path) -> Result<PolicySource, String> {
+    let text = read_bounded(path, POLICY_BYTES_MAX)?;
+    Ok(PolicySource { file: path.display().to_string(), text })
+}

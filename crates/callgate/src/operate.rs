@@ -1,0 +1,208 @@
+//! Every command but `up`: ask the operators' face, print what came of it.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use config::Config;
+use serde_json::{Value, json};
+use server::PolicyFiles as _;
+
+use crate::cli::{Agents, CertifyTool, Command, ConfigCommand, Log, Output, Policy, Servers, Tools};
+use crate::exit::{DATA, Failure, NEGATIVE, OK, USAGE, put};
+use crate::files::{self, PolicyDirectory, Read};
+use crate::remote::Operator;
+use crate::{compose, render};
+
+/// How often `log tail --follow` looks.
+const FOLLOW_PERIOD: Duration = Duration::from_millis(300);
+
+/// `config check` and `config schema`.
+pub(crate) fn config(path: &Path, command: ConfigCommand, output: Output) -> Result<u8, Failure> {
+    if matches!(command, ConfigCommand::Schema) {
+        put(config::json_schema().trim_end());
+        return Ok(OK);
+    }
+    let (value, code) = match files::read_config(path)? {
+        Read::Good(config) => {
+            let names: Vec<&str> = config.servers.iter().map(|server| server.name.as_str()).collect();
+            let warnings = config.weakenings();
+            (json!({"ok": true, "servers": names, "warnings": warnings, "problems": []}), OK)
+        }
+        Read::Bad(problems) => {
+            let problems: Vec<Value> = problems.iter().map(render::config_problem).collect();
+            (json!({"ok": false, "problems": problems}), NEGATIVE)
+        }
+    };
+    print(output, &value, render::config_check);
+    Ok(code)
+}
+
+/// Every other command.
+pub(crate) async fn run(path: &Path, command: Command, output: Output) -> Result<u8, Failure> {
+    let config = files::config(path)?;
+    if let Command::Policy(Policy::Check { paths }) = &command {
+        return check_policies(&config, paths, output).await;
+    }
+    let operator = Operator::reach(&config).await?;
+    let code = carry_out(&operator, command, output).await;
+    let closed = operator.close().await;
+    code.and_then(|code| closed.map(|()| code))
+}
+
+type Render = fn(&Value) -> String;
+
+async fn carry_out(operator: &Operator, command: Command, output: Output) -> Result<u8, Failure> {
+    let (verb, params, render): (&str, Value, Render) = match command {
+        Command::Status => ("status", json!({}), render::status),
+        Command::Agents(command) => agents(command),
+        Command::Servers(Servers::List) => ("servers/list", json!({}), render::servers),
+        Command::Servers(Servers::Refresh { server }) => {
+            ("servers/refresh", json!({"server": server}), render::refreshed)
+        }
+        Command::Tools(Tools::List { server, status }) => {
+            ("tools/list", json!({"server": server, "status": status}), render::tools)
+        }
+        Command::Tools(Tools::Show { tool }) => ("tools/show", json!({"tool": tool}), render::tool),
+        Command::Tools(Tools::Quarantine { tool }) => {
+            ("tools/quarantine", json!({"tool": tool}), render::quarantined)
+        }
+        Command::Tools(Tools::Certify(certify)) => return self::certify(operator, certify, output).await,
+        Command::Policy(Policy::Reload) => ("policy/reload", json!({}), render::reloaded),
+        Command::Policy(Policy::Schema) => ("policy/schema", json!({}), render::schema),
+        Command::Log(Log::Tail { limit, from, follow }) => {
+            return tail(operator, json!({"limit": limit, "from": from}), follow, output).await;
+        }
+        Command::Explain { call } => ("log/call", json!({"call": call}), render::explain),
+        Command::Up | Command::Config(_) | Command::Policy(Policy::Check { .. }) => {
+            return Err(Failure::new(USAGE, "this command does not ask an operator"));
+        }
+    };
+    let value = operator.ask(verb, params).await?;
+    print(output, &value, render);
+    Ok(code_of(&value))
+}
+
+fn agents(command: Agents) -> (&'static str, Value, Render) {
+    match command {
+        Agents::List => ("agents/list", json!({}), render::agents),
+        Agents::Add(add) => {
+            let params =
+                json!({"name": add.name, "groups": add.groups, "owner": add.owner, "days": add.expires_days});
+            ("agents/add", params, render::new_key)
+        }
+        Agents::Rotate(rotate) => {
+            let params = json!({
+                "name": rotate.name,
+                "days": rotate.expires_days,
+                "overlap_seconds": rotate.overlap_seconds,
+            });
+            ("agents/rotate", params, render::new_key)
+        }
+        Agents::Remove { name } => ("agents/remove", json!({"name": name}), render::removed),
+    }
+}
+
+/// A server that could not be listed is an answer of no.
+fn code_of(value: &Value) -> u8 {
+    let refreshed = value.get("refreshed").and_then(Value::as_array);
+    let failed = refreshed.is_some_and(|all| all.iter().any(|one| one.get("ok") == Some(&json!(false))));
+    if failed { NEGATIVE } else { OK }
+}
+
+fn print(output: Output, value: &Value, render: impl Fn(&Value) -> String) {
+    match output {
+        Output::Json => put(&value.to_string()),
+        Output::Human => put(render(value).trim_end()),
+    }
+}
+
+async fn certify(operator: &Operator, certify: CertifyTool, output: Output) -> Result<u8, Failure> {
+    if certify.all_unflagged {
+        if !certify.yes {
+            confirm("certify every tool that has no flag and is not privileged?")?;
+        }
+        let value = operator.ask("tools/certify_unflagged", json!({"server": certify.server})).await?;
+        print(output, &value, render::bulk);
+        return Ok(OK);
+    }
+    let tool = certify.tool.unwrap_or_default();
+    let definition = match certify.definition {
+        Some(definition) => definition,
+        None => show_and_ask(operator, &tool).await?,
+    };
+    let params = json!({
+        "tool": tool,
+        "definition": definition,
+        "risk": certify.risk,
+        "returns_secrets": certify.returns_secrets,
+    });
+    let value = operator.ask("tools/certify", params).await?;
+    print(output, &value, render::certified);
+    Ok(OK)
+}
+
+/// Shows the full definition, and takes a yes for exactly that.
+async fn show_and_ask(operator: &Operator, tool: &str) -> Result<String, Failure> {
+    if !std::io::stdin().is_terminal() {
+        let text =
+            format!("run `callgate tools show {tool}`, then give `--definition` with the digest it prints");
+        return Err(Failure::new(USAGE, text));
+    }
+    let value = operator.ask("tools/show", json!({"tool": tool})).await?;
+    put(&render::tool(&value));
+    confirm(&format!("certify `{tool}` at this definition?"))?;
+    Ok(value.get("definition").and_then(Value::as_str).unwrap_or_default().to_owned())
+}
+
+/// Asks on the terminal; without one, `--yes` is needed.
+fn confirm(question: &str) -> Result<(), Failure> {
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::new(USAGE, format!("{question} give `--yes`: there is no terminal to ask on")));
+    }
+    drop(write!(std::io::stderr(), "{question} [y/N] "));
+    let mut answer = String::new();
+    drop(std::io::stdin().read_line(&mut answer));
+    match answer.trim() {
+        "y" | "Y" | "yes" => Ok(()),
+        _ => Err(Failure::new(NEGATIVE, "nothing was certified")),
+    }
+}
+
+async fn tail(operator: &Operator, mut params: Value, follow: bool, output: Output) -> Result<u8, Failure> {
+    loop {
+        let value = operator.ask("log/read", params.clone()).await?;
+        let entries = value.get("entries").and_then(Value::as_array).cloned().unwrap_or_default();
+        match output {
+            Output::Human => entries.iter().for_each(|entry| put(&render::entry_line(entry))),
+            Output::Json if follow => entries.iter().for_each(|entry| put(&entry.to_string())),
+            Output::Json => put(&value.to_string()),
+        }
+        if !follow {
+            return Ok(OK);
+        }
+        let last = entries.last().and_then(|entry| entry.get("index")).and_then(Value::as_u64);
+        let next = last.map_or_else(|| value.get("size").and_then(Value::as_u64), |index| Some(index + 1));
+        params = json!({"limit": 1000, "from": next});
+        tokio::time::sleep(FOLLOW_PERIOD).await;
+    }
+}
+
+/// Needs the certified tools, so it asks whoever holds the store; without a store there are none yet.
+async fn check_policies(config: &Config, paths: &[PathBuf], output: Output) -> Result<u8, Failure> {
+    let paths = if paths.is_empty() { config.policy.paths.clone() } else { paths.to_vec() };
+    let sources = PolicyDirectory(paths).read().map_err(|problem| Failure::new(DATA, problem))?;
+    let files: Vec<Value> =
+        sources.iter().map(|source| json!({"file": source.file, "text": source.text})).collect();
+    let value = if compose::store_file(config).exists() {
+        let operator = Operator::reach(config).await?;
+        let value = operator.ask("policy/check", json!({"files": files})).await;
+        operator.close().await?;
+        value?
+    } else {
+        render::checked_without_tools(&sources, config)
+    };
+    let ok = value.get("ok") == Some(&json!(true));
+    print(output, &value, render::policy_check);
+    Ok(if ok { OK } else { NEGATIVE })
+}

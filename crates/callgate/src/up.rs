@@ -1,0 +1,182 @@
+//! `callgate up`: serves agents and operators until stopped. Must never accept a call before recovery is durable.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use admin::Policies;
+use config::{Config, LogFormat};
+use server::{AgentFace, FaceSettings, ListenLimits, PolicyFiles as _, serve_tcp, serve_unix};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::compose::Node;
+use crate::credential;
+use crate::exit::{CANNOT_CREATE, Failure, INTERNAL, OK, note};
+use crate::files;
+
+/// Time for open requests once we are told to stop.
+const DRAIN: Duration = Duration::from_secs(30);
+/// Time for a request body.
+const BODY_WITHIN: Duration = Duration::from_secs(30);
+/// How often counted noise is written, if there is any.
+const NOISE_PERIOD: Duration = Duration::from_secs(10);
+
+pub(crate) async fn run(path: &Path) -> Result<u8, Failure> {
+    let config = files::config(path)?;
+    start_logging(&config);
+    for weakening in config.weakenings() {
+        note(&format!("callgate: warning: {weakening}"));
+    }
+    let node = Node::open(&config, Policies::Required).await?;
+    let served = serve(&config, &node).await;
+    let closed = node.close().await;
+    served.and(closed).map(|()| OK)
+}
+
+async fn serve(config: &Config, node: &Node) -> Result<(), Failure> {
+    let authority = credential::ensure(&config.store.path)?;
+    let listener = tokio::net::TcpListener::bind(config.listen.address).await.map_err(|error| {
+        let text = format!("cannot listen on {}: {error}; change `listen.address`", config.listen.address);
+        Failure::new(CANNOT_CREATE, text)
+    })?;
+    let address = listener.local_addr().unwrap_or(config.listen.address);
+    let admin_socket = credential::bind(&config.store.path)?;
+    let mut signals = Signals::new()?;
+    let (stop, stopped) = watch::channel(false);
+    let limits = ListenLimits { connections_max: config.limits.connections_max, ..ListenLimits::default() };
+    let agents = AgentFace::new(Arc::clone(&node.door), settings(config));
+    let faces = [
+        tokio::spawn(serve_tcp(listener, agents, limits, stopped.clone())),
+        tokio::spawn(serve_unix(
+            admin_socket,
+            node.operator_face(authority),
+            ListenLimits::default(),
+            stopped,
+        )),
+    ];
+    greet(node, address, &config.store.path);
+    let refreshing = tokio::spawn(refresh_all(Arc::clone(&node.upstreams), Arc::clone(&node.admin)));
+    let noise = tokio::spawn(flush_noise(Arc::clone(&node.door)));
+    signals.until_told_to_stop(node).await;
+    refreshing.abort();
+    noise.abort();
+    stop.send_replace(true);
+    for face in faces {
+        if tokio::time::timeout(DRAIN, face).await.is_err() {
+            note("callgate: some requests did not end in time and are cut off");
+        }
+    }
+    // The socket is ours until the lock is given back.
+    drop(std::fs::remove_file(credential::socket(&config.store.path)));
+    Ok(())
+}
+
+fn settings(config: &Config) -> FaceSettings {
+    FaceSettings {
+        allowed: server::agents::Allowed {
+            hosts: config.listen.allowed_hosts.clone(),
+            origins: config.listen.allowed_origins.clone(),
+        },
+        json: config.limits.request,
+        body_within: BODY_WITHIN,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+fn greet(node: &Node, address: std::net::SocketAddr, state: &Path) {
+    let snapshot = node.admin.current();
+    for notice in snapshot.policy.notices() {
+        note(&format!("callgate: set aside: {notice}"));
+    }
+    let usable = snapshot.catalog.usable().count();
+    let policies = snapshot.policy.policy_count();
+    note(&format!("callgate: {policies} policies, {usable} certified tools"));
+    note(&format!(
+        "callgate: whoever can read {} is the operator; run agents as another user (docs/operate)",
+        state.display()
+    ));
+    note(&format!("callgate: ready: http://{address}/mcp and http://{address}/mcp/SERVER"));
+}
+
+/// Lists every server's tools once, so that what is new or changed is in quarantine before anybody asks.
+async fn refresh_all(upstreams: Arc<dyn ports::upstream::Upstreams>, admin: Arc<admin::Admin>) {
+    for server in admin.servers() {
+        match upstreams.refresh(&server.name).await {
+            Ok(()) => tracing::info!(server = %server.name, "tools listed"),
+            Err(fault) => tracing::warn!(server = %server.name, problem = %fault.private, "tools not listed"),
+        }
+    }
+}
+
+async fn flush_noise(door: Arc<call::Door>) {
+    loop {
+        tokio::time::sleep(NOISE_PERIOD).await;
+        door.noise().flush(door.ports(), false);
+    }
+}
+
+/// The signals that are listened to.
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(|error| Failure::new(INTERNAL, error.to_string()));
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
+
+    async fn until_told_to_stop(&mut self, node: &Node) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => reload(node).await,
+                () = fenced(node) => {
+                    note("callgate: the record cannot be written; stopping (the supervisor should start it again)");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+async fn fenced(node: &Node) {
+    while node.door.ports().record.healthy() {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+async fn reload(node: &Node) {
+    let sources = match node.files.read() {
+        Ok(sources) => sources,
+        Err(problem) => return note(&format!("callgate: policies not reloaded: {problem}")),
+    };
+    match node.admin.load_policies(sources).await {
+        Ok(snapshot) => note(&format!("callgate: {} policies in force", snapshot.policy.policy_count())),
+        Err(error) => note(&format!("callgate: policies not reloaded: {error}")),
+    }
+}
+
+fn start_logging(config: &Config) {
+    let level = match config.log.level.as_str() {
+        "error" => tracing::Level::ERROR,
+        "warn" => tracing::Level::WARN,
+        "debug" => tracing::Level::DEBUG,
+        "trace" => tracing::Level::TRACE,
+        _ => tracing::Level::INFO,
+    };
+    let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr);
+    // A second initialisation can only happen in tests.
+    match config.log.format {
+        LogFormat::Json => drop(builder.json().try_init()),
+        LogFormat::Human => drop(builder.with_ansi(false).try_init()),
+    }
+}

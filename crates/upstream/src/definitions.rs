@@ -103,9 +103,13 @@ impl Definitions {
     pub(crate) fn fresh(&self) -> Option<Arc<Verified>> {
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
         let verified = current.as_ref()?;
-        let unchanged = verified.change == self.changes.load(Ordering::Acquire);
         let young = verified.stale_at.is_none_or(|at| Instant::now() < at);
-        (unchanged && young).then(|| Arc::clone(verified))
+        (young && self.unchanged(verified)).then(|| Arc::clone(verified))
+    }
+
+    /// Whether the server has not said since that its tools changed.
+    pub(crate) fn unchanged(&self, verified: &Verified) -> bool {
+        verified.change == self.changes.load(Ordering::Acquire)
     }
 
     /// The current list, obtained anew when it is outdated.

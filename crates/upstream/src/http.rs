@@ -26,10 +26,10 @@ use ports::upstream::{Forward, ResultStream, UpstreamFault};
 
 use self::call::HttpStream;
 use self::handshake::Replied;
-use self::site::{Session, header};
 pub(crate) use self::site::Site;
+use self::site::{Session, header};
 use crate::connection::Call;
-use crate::definitions::{Definitions, Listed, Lister, Page};
+use crate::definitions::{Definitions, Listed, Lister, Page, Verified};
 use crate::fault::{before_call, unavailable};
 use crate::speak;
 
@@ -102,10 +102,12 @@ impl HttpConnection {
 
     /// The request for a call, once its tool is found to be what was decided on.
     async fn outgoing(self: &Arc<Self>, forward: &Forward, id: u64) -> Result<Outgoing, UpstreamFault> {
-        self.verify(leased(&forward.lease)).await?;
+        let verified = self.verified(leased(&forward.lease)).await?;
         let session = self.session();
-        let verified = self.definitions.fresh();
-        let verified = verified.ok_or_else(|| unavailable(&self.site.server, "its tools have just changed"))?;
+        // Also true of another session begun meanwhile: that counts as a change.
+        if !self.definitions.unchanged(&verified) {
+            return Err(unavailable(&self.site.server, "its tools have just changed; try again"));
+        }
         let listed = verified.pinned(&forward.tool)?;
         let mut headers = session.headers();
         if session.version.era() == Era::Modern {
@@ -143,10 +145,10 @@ impl HttpConnection {
         Arc::clone(&self.session.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Makes sure that the list is current. Listing goes on when the caller stops waiting.
-    async fn verify(self: &Arc<Self>, credential: Option<&Secret>) -> Result<(), UpstreamFault> {
-        if self.definitions.fresh().is_some() {
-            return Ok(());
+    /// The current list. Listing goes on when the caller stops waiting.
+    async fn verified(self: &Arc<Self>, credential: Option<&Secret>) -> Result<Arc<Verified>, UpstreamFault> {
+        if let Some(verified) = self.definitions.fresh() {
+            return Ok(verified);
         }
         let (own, credential) = (Arc::clone(self), credential.cloned());
         let listing = tokio::spawn(async move {
@@ -154,7 +156,7 @@ impl HttpConnection {
             tokio::time::timeout(own.site.limits.start, own.definitions.ensure(&asking)).await
         });
         match listing.await {
-            Ok(Ok(result)) => result.map(drop).map_err(before_call),
+            Ok(Ok(result)) => result.map_err(before_call),
             Ok(Err(_)) => Err(unavailable(&self.site.server, "it did not list its tools in time")),
             Err(_) => Err(unavailable(&self.site.server, "listing its tools was interrupted; try again")),
         }
@@ -178,8 +180,8 @@ impl HttpConnection {
         }
         match self.site.handshake(credential).await {
             Ok(session) => {
-                *self.session.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(session);
                 self.definitions.changed();
+                *self.session.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(session);
                 Ok(())
             }
             Err(fault) => {
@@ -202,7 +204,12 @@ impl HttpConnection {
         });
     }
 
-    fn answer(self: &Arc<Self>, session: &Arc<Session>, credential: Option<&Secret>, request: &ServerRequest) {
+    fn answer(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        credential: Option<&Secret>,
+        request: &ServerRequest,
+    ) {
         // A stateless server asks nothing; what it asks nevertheless is not answered.
         if session.version.era() == Era::Legacy {
             self.aside(session, credential, request.answer());
@@ -252,7 +259,9 @@ impl Asking<'_> {
                 connection.definitions.changed();
             }
         };
-        connection.site.reply(&mut response, id, hear).await
+        let replied = connection.site.reply(&mut response, id, hear).await?;
+        response.finish();
+        Ok(replied)
     }
 }
 

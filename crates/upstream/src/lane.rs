@@ -101,6 +101,11 @@ impl Lane {
         Ok(Place(Arc::clone(self)))
     }
 
+    /// The lane's connection, if it has one that serves.
+    pub(crate) fn live(&self) -> Option<Arc<Connection>> {
+        self.state().connection.clone().filter(|connection| connection.alive())
+    }
+
     /// The lane's connection, started when there is none. The start goes on when the caller stops waiting.
     pub(crate) async fn connection(
         self: &Arc<Self>,
@@ -245,9 +250,7 @@ impl State {
 async fn watch_idle(lane: Weak<Lane>, server: Weak<Server>) {
     loop {
         let (limit, idle) = match (lane.upgrade(), server.upgrade()) {
-            (Some(lane), Some(server)) if !lane.state().ended => {
-                (server.config.limits.idle, lane.idle_for())
-            }
+            (Some(lane), Some(server)) if !lane.state().ended => (server.config.limits.idle, lane.idle_for()),
             _ => return,
         };
         match idle {

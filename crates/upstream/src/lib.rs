@@ -119,8 +119,8 @@ impl Port for Upstreams {
     fn forget<'a>(&'a self, agent: &'a AgentId) -> BoxFuture<'a, ()> {
         Box::pin(async move {
             let mut ends = JoinSet::new();
-            for server in self.servers.values().cloned() {
-                let agent = agent.clone();
+            for server in self.servers.values() {
+                let (server, agent) = (Arc::clone(server), agent.clone());
                 ends.spawn(async move { server.forget(&agent).await });
             }
             while ends.join_next().await.is_some() {}
@@ -130,7 +130,8 @@ impl Port for Upstreams {
     fn shutdown(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             let mut ends = JoinSet::new();
-            for server in self.servers.values().cloned() {
+            for server in self.servers.values() {
+                let server = Arc::clone(server);
                 ends.spawn(async move { server.shutdown().await });
             }
             let all = async { while ends.join_next().await.is_some() {} };

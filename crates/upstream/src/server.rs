@@ -122,8 +122,12 @@ impl Server {
             return Err(unavailable(&self.config.name, "callgate is shutting down"));
         }
         if self.config.shareable {
-            let connection = self.lane_of(LaneKey::Shared)?.connection(self, None).await?;
-            return connection.relist(None).await.map_err(before_call);
+            let lane = self.lane_of(LaneKey::Shared)?;
+            // A connection that is made now lists by itself.
+            return match lane.live() {
+                Some(connection) => connection.relist(None).await.map_err(before_call),
+                None => lane.connection(self, None).await.map(drop),
+            };
         }
         let connection = self.connect("discovery", None).await?;
         connection.close().await;

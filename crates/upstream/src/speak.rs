@@ -46,7 +46,11 @@ pub(crate) const fn message_limits(limits: &Limits) -> JsonLimits {
 }
 
 /// The answer to a call.
-pub(crate) fn answer(server: &ServerName, outcome: Outcome, bytes_max: usize) -> Result<Answer, UpstreamFault> {
+pub(crate) fn answer(
+    server: &ServerName,
+    outcome: Outcome,
+    bytes_max: usize,
+) -> Result<Answer, UpstreamFault> {
     let too_large = || {
         let text = format!("its answer is larger than the {bytes_max} bytes a call may return");
         Err(maybe_sent(model::denial::Reason::LimitExceeded, server, text))
@@ -73,7 +77,8 @@ pub(crate) fn answer(server: &ServerName, outcome: Outcome, bytes_max: usize) ->
 /// One page of tools.
 pub(crate) fn page(server: &ServerName, outcome: &Outcome) -> Result<Page, UpstreamFault> {
     let result = result(server, "tools/list", outcome)?;
-    let tools = result.tools().ok_or_else(|| violation(server, "its answer to `tools/list` has no `tools`"))?;
+    let tools =
+        result.tools().ok_or_else(|| violation(server, "its answer to `tools/list` has no `tools`"))?;
     let next = result.next_cursor().map(str::to_owned);
     Ok(Page { tools, next, ttl: Some(Duration::from_millis(result.ttl_millis())) })
 }

@@ -118,7 +118,7 @@ impl StdioConnection {
             verified.pinned(&call.forward.tool)?;
             let place = self.outbox.reserve().await.map_err(|_| self.gone())?;
             // The tools may have changed while the child was slow to read.
-            if self.definitions.fresh().is_some_and(|now| Arc::ptr_eq(&now, &verified)) {
+            if self.definitions.unchanged(&verified) {
                 let ticket = self.table.open(call.forward.wants_progress)?;
                 let request = speak::tool_request(&call.forward, ticket.id);
                 place.send(outbound::call_tool(&speak::wire(self.version()), ticket.id, &request));

@@ -79,7 +79,8 @@ impl HttpStream {
 
     async fn hear(&mut self) -> Heard {
         if let Some(renewal) = &mut self.renewal {
-            let interrupted = || unavailable(&self.connection.site.server, "its session could not be renewed");
+            let interrupted =
+                || unavailable(&self.connection.site.server, "its session could not be renewed");
             return tokio::select! {
                 biased;
                 outcome = renewal => Heard::Renewed(outcome.unwrap_or_else(|_| Err(interrupted()))),
@@ -99,7 +100,11 @@ impl HttpStream {
     async fn following(&mut self) -> UpstreamEvent {
         if self.over {
             let server = &self.connection.site.server;
-            return UpstreamEvent::Done(Err(maybe_sent(Reason::Indeterminate, server, "its answer was taken")));
+            return UpstreamEvent::Done(Err(maybe_sent(
+                Reason::Indeterminate,
+                server,
+                "its answer was taken",
+            )));
         }
         if let Some(begun) = self.cancelled {
             let fault = if begun { maybe_sent } else { not_sent };
@@ -110,7 +115,9 @@ impl HttpStream {
             let event = match self.hear().await {
                 Heard::Part(Ok(Part::Message(message))) => self.take(*message),
                 Heard::Part(Ok(Part::Refused(status, message))) => self.refused(status, message),
-                Heard::Part(Ok(Part::End)) => Some(self.fail_violation("it ended its response without an answer")),
+                Heard::Part(Ok(Part::End)) => {
+                    Some(self.fail_violation("it ended its response without an answer"))
+                }
                 Heard::Part(Err(unreadable)) => Some(self.unreadable(unreadable)),
                 Heard::Renewed(Ok(outgoing)) => {
                     self.renewal = None;
@@ -133,7 +140,9 @@ impl HttpStream {
 
     fn take(&mut self, message: UpstreamMessage) -> Option<UpstreamEvent> {
         match message {
-            UpstreamMessage::Response { id: Some(id), outcome } if id == self.id => Some(self.answered(outcome)),
+            UpstreamMessage::Response { id: Some(id), outcome } if id == self.id => {
+                Some(self.answered(outcome))
+            }
             // An error for a request whose id the server could not read.
             UpstreamMessage::Response { id: None, outcome: outcome @ Outcome::Error(_) } => {
                 Some(self.answered(outcome))
@@ -199,7 +208,11 @@ impl HttpStream {
         }
     }
 
-    fn refused(&mut self, status: StatusCode, message: Option<Box<UpstreamMessage>>) -> Option<UpstreamEvent> {
+    fn refused(
+        &mut self,
+        status: StatusCode,
+        message: Option<Box<UpstreamMessage>>,
+    ) -> Option<UpstreamEvent> {
         let is_ours = match message.as_deref() {
             Some(UpstreamMessage::Response { id, .. }) => *id == Some(self.id),
             _ => false,

@@ -69,7 +69,8 @@ impl Pool {
     }
 }
 
-type Sending = Pin<Box<dyn Future<Output = Result<Response<Incoming>, TrySendError<Request<Full<Bytes>>>>> + Send>>;
+type Sending =
+    Pin<Box<dyn Future<Output = Result<Response<Incoming>, TrySendError<Request<Full<Bytes>>>>> + Send>>;
 type Linking = Pin<Box<dyn Future<Output = Result<Link, Broken>> + Send>>;
 
 enum State {
@@ -145,7 +146,10 @@ impl Exchange {
                     }
                 }
                 State::Reading(..) | State::Over => {
-                    return Poll::Ready(Err(Broken { sent: true, why: "response was read twice".to_owned() }));
+                    return Poll::Ready(Err(Broken {
+                        sent: true,
+                        why: "response was read twice".to_owned(),
+                    }));
                 }
             }
         }

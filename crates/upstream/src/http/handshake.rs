@@ -70,6 +70,7 @@ impl Site {
             Replied::Refused(status) if status.is_client_error() => Verdict::Legacy,
             Replied::Refused(status) => return Err(self.refused(status)),
         };
+        response.finish();
         match verdict {
             Verdict::Modern(version) => Ok(Some(Session { version, id: None })),
             Verdict::Legacy => Ok(None),
@@ -98,6 +99,7 @@ impl Site {
             return Err(unavailable(&self.server, known));
         };
         let id = response.session().map(|id| self.session_id(id)).transpose()?;
+        response.finish();
         let session = Session { version, id };
         self.notify(&session, credential, outbound::initialized()).await?;
         Ok(session)
@@ -205,9 +207,11 @@ impl Site {
             Unreadable::Broken(broken) if broken.sent => violation(&self.server, broken.why),
             Unreadable::Broken(broken) => unavailable(&self.server, broken.why),
             Unreadable::Violation(why) => violation(&self.server, why),
-            Unreadable::TooLarge => {
-                crate::fault::maybe_sent(Reason::LimitExceeded, &self.server, "its answer is larger than allowed")
-            }
+            Unreadable::TooLarge => crate::fault::maybe_sent(
+                Reason::LimitExceeded,
+                &self.server,
+                "its answer is larger than allowed",
+            ),
         }
     }
 }

@@ -111,7 +111,7 @@ impl Site {
             out.insert(name, value.clone());
         }
         let bearer = credential.or(self.bearer.as_ref());
-        if let Some(value) = bearer.and_then(|secret| authorization(secret)) {
+        if let Some(value) = bearer.and_then(authorization) {
             out.insert(AUTHORIZATION, value);
         }
         request

@@ -62,10 +62,14 @@ impl Target {
     pub(crate) fn permits(&self, address: IpAddr) -> Result<(), &'static str> {
         let address = address.to_canonical();
         if is_forbidden(address) {
-            return Err("it leads to a link-local, metadata or unspecified address, which is never connected to");
+            return Err(
+                "it leads to a link-local, metadata or unspecified address, which is never connected to",
+            );
         }
         if !self.tls && !self.allow_plain && !address.is_loopback() {
-            return Err("it is not encrypted and leads beyond this machine; use `https://` or allow plain http");
+            return Err(
+                "it is not encrypted and leads beyond this machine; use `https://` or allow plain http",
+            );
         }
         Ok(())
     }
@@ -132,7 +136,8 @@ mod tests {
 
     #[test]
     fn only_http_without_credentials_in_the_url() {
-        for url in ["ftp://h/", "file:///etc/passwd", "/mcp", "http://u:p@h/", "https://h/#f", "", "unix:/x"] {
+        for url in ["ftp://h/", "file:///etc/passwd", "/mcp", "http://u:p@h/", "https://h/#f", "", "unix:/x"]
+        {
             assert!(Target::parse(url, true).is_err(), "{url}");
         }
         let target = Target::parse("https://example.test/mcp?a=b", false).unwrap();

@@ -55,7 +55,11 @@ impl StdioStream {
     async fn following(&mut self) -> UpstreamEvent {
         let server = &self.connection.server;
         if self.over {
-            return UpstreamEvent::Done(Err(maybe_sent(Reason::Indeterminate, server, "its answer was taken")));
+            return UpstreamEvent::Done(Err(maybe_sent(
+                Reason::Indeterminate,
+                server,
+                "its answer was taken",
+            )));
         }
         if self.cancelled {
             let arrived = self.ticket.done.try_recv().ok();
@@ -102,9 +106,7 @@ impl StdioStream {
     }
 }
 
-async fn receive(
-    progress: &mut Option<mpsc::Receiver<(Progress, usize)>>,
-) -> Option<(Progress, usize)> {
+async fn receive(progress: &mut Option<mpsc::Receiver<(Progress, usize)>>) -> Option<(Progress, usize)> {
     let received = progress.as_mut()?.recv().await;
     if received.is_none() {
         *progress = None;

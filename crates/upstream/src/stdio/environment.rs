@@ -35,3 +35,25 @@ pub(super) fn working_directory(command: &Command, private: &Path) -> io::Result
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(private)?;
     Ok(private.to_path_buf())
 }
+
+#[cfg(test)]
+mod tests {
+    use ports::secret::Secret;
+
+    use super::*;
+
+    #[test]
+    fn only_named_variables_pass_and_the_operators_win() {
+        let command = Command {
+            argv: Vec::new(),
+            env: vec![("PATH".to_owned(), Secret::new("/only/here".to_owned()))],
+            env_pass: vec!["CARGO_PKG_NAME".to_owned(), "NOT_SET_ANYWHERE".to_owned()],
+            cwd: None,
+        };
+        let variables = variables(&command);
+        let allowed = |name: &str| ENV_ALWAYS.contains(&name) || name == "CARGO_PKG_NAME";
+        assert!(variables.iter().all(|(name, _)| allowed(name)));
+        assert_eq!(variables.iter().rfind(|(name, _)| name == "PATH").unwrap().1, "/only/here");
+        assert!(secret_values(&command).contains(&"/only/here".to_owned()));
+    }
+}

@@ -79,7 +79,9 @@ fn take_lines(
     conduct: &mut Conduct,
 ) -> Result<(), String> {
     let limits = speak::message_limits(&connection.limits);
-    while let Some(line) = lines.next_line().map_err(|e| format!("its child writes what cannot be read: {e}"))? {
+    while let Some(line) =
+        lines.next_line().map_err(|e| format!("its child writes what cannot be read: {e}"))?
+    {
         take_line(connection, &line, &limits, conduct)?;
         if conduct.strikes >= connection.limits.strikes_max {
             return Err("its child writes too many lines that are no messages".to_owned());

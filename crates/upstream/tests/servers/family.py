@@ -7,12 +7,21 @@ import time
 from base import Server, tool
 
 
+GRANDCHILD = """
+import signal, socket, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+life = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+life.send(b"x")
+time.sleep(600)
+"""
+
+
 class Family(Server):
     tools = [tool("fork")]
 
     def call(self, id, name, arguments, params):
-        child = subprocess.Popen([sys.executable, "-c", "import signal,time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\ntime.sleep(600)"])
-        self.text(id, str(child.pid))
+        subprocess.Popen([sys.executable, "-c", GRANDCHILD, arguments["text"]])
+        self.text(id, "forked")
 
 
 signal.signal(signal.SIGTERM, signal.SIG_IGN)

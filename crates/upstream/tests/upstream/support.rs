@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use upstream::{Command, Era, HttpTarget, Limits, ServerConfig, Transport, Upstreams};
 
 /// Remembers the newest list.
-pub struct Observer {
+pub(crate) struct Observer {
     lists: watch::Sender<Vec<Vec<RawJson>>>,
     refuse: Mutex<bool>,
 }
@@ -38,10 +38,10 @@ impl DefinitionObserver for Observer {
 }
 
 /// One server named `s`, and everything needed to call it.
-pub struct Rig {
-    pub upstreams: Upstreams,
-    pub observer: Arc<Observer>,
-    pub work_dir: PathBuf,
+pub(crate) struct Rig {
+    pub(crate) upstreams: Upstreams,
+    pub(crate) observer: Arc<Observer>,
+    pub(crate) work_dir: PathBuf,
 }
 
 impl Drop for Rig {
@@ -51,26 +51,26 @@ impl Drop for Rig {
     }
 }
 
-pub fn name() -> ServerName {
+pub(crate) fn name() -> ServerName {
     ServerName::parse("s").unwrap()
 }
 
-pub fn agent(name: &str) -> AgentId {
+pub(crate) fn agent(name: &str) -> AgentId {
     AgentId::parse(name).unwrap()
 }
 
-pub fn script(file: &str) -> String {
+pub(crate) fn script(file: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers").join(file).display().to_string()
 }
 
 /// A child running one of the scripts. Output is unbuffered and no byte code is written.
-pub fn child(file: &str) -> ServerConfig {
+pub(crate) fn child(file: &str) -> ServerConfig {
     let argv = ["python3", "-B", "-u", &script(file)].map(str::to_owned).to_vec();
     let command = Command { argv, env: Vec::new(), env_pass: Vec::new(), cwd: None };
     config(Transport::Stdio(command))
 }
 
-pub fn site(url: String) -> ServerConfig {
+pub(crate) fn site(url: String) -> ServerConfig {
     config(Transport::Http(HttpTarget { url, ca_file: None, allow_plain: false, bearer: None }))
 }
 
@@ -79,7 +79,7 @@ fn config(transport: Transport) -> ServerConfig {
     ServerConfig { name: name(), transport, shareable: false, era: Era::Auto, limits }
 }
 
-pub fn rig(config: ServerConfig) -> Rig {
+pub(crate) fn rig(config: ServerConfig) -> Rig {
     use std::sync::atomic::{AtomicU32, Ordering};
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let unique = format!("upstream-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
@@ -92,32 +92,32 @@ pub fn rig(config: ServerConfig) -> Rig {
 
 impl Rig {
     /// How often tools were reported.
-    pub fn lists(&self) -> usize {
+    pub(crate) fn lists(&self) -> usize {
         self.observer.lists.borrow().len()
     }
 
     /// The tools last reported.
-    pub fn newest(&self) -> Vec<RawJson> {
+    pub(crate) fn newest(&self) -> Vec<RawJson> {
         self.observer.lists.borrow().last().cloned().unwrap_or_default()
     }
 
     /// Waits until tools were reported so often.
-    pub async fn listed(&self, times: usize) {
+    pub(crate) async fn listed(&self, times: usize) {
         let mut lists = self.observer.lists.subscribe();
         lists.wait_for(|lists| lists.len() >= times).await.unwrap();
     }
 
     /// From now on the registry cannot take lists.
-    pub fn break_registry(&self) {
+    pub(crate) fn break_registry(&self) {
         *self.observer.refuse.lock().unwrap() = true;
     }
 
-    pub async fn refresh(&self) -> Result<(), UpstreamFault> {
+    pub(crate) async fn refresh(&self) -> Result<(), UpstreamFault> {
         self.upstreams.refresh(&name()).await
     }
 
     /// A tool as it was reported last.
-    pub fn tool(&self, tool: &str) -> PinnedTool {
+    pub(crate) fn tool(&self, tool: &str) -> PinnedTool {
         let listing = Listing::read(&self.newest());
         let found = listing.definitions.iter().find(|definition| definition.name().as_str() == tool);
         let definition = found.unwrap_or_else(|| panic!("{tool} is not listed")).digest();
@@ -126,7 +126,7 @@ impl Rig {
     }
 
     /// A call of a tool as it was reported last.
-    pub fn call(&self, tool: &str, arguments: &str) -> Forward {
+    pub(crate) fn call(&self, tool: &str, arguments: &str) -> Forward {
         Forward {
             call: CallId::new(Micros(1), [1; 10]),
             agent: agent("a"),
@@ -140,27 +140,29 @@ impl Rig {
         }
     }
 
-    pub async fn open(&self, forward: Forward) -> Result<Box<dyn ResultStream>, UpstreamFault> {
+    pub(crate) async fn open(&self, forward: Forward) -> Result<Box<dyn ResultStream>, UpstreamFault> {
         self.upstreams.open(forward).await
     }
 
     /// The answer, whatever came before it.
-    pub async fn run(&self, forward: Forward) -> Result<Answer, UpstreamFault> {
+    pub(crate) async fn run(&self, forward: Forward) -> Result<Answer, UpstreamFault> {
         finish(self.open(forward).await?).await.1
     }
 
     /// The text of the answer.
-    pub async fn text(&self, forward: Forward) -> String {
+    pub(crate) async fn text(&self, forward: Forward) -> String {
         text(&self.run(forward).await.unwrap())
     }
 
     /// Calls a tool that takes `text`.
-    pub async fn say(&self, tool: &str, text: &str) -> Result<Answer, UpstreamFault> {
+    pub(crate) async fn say(&self, tool: &str, text: &str) -> Result<Answer, UpstreamFault> {
         self.run(self.call(tool, &format!(r#"{{"text":"{text}"}}"#))).await
     }
 }
 
-pub async fn finish(mut stream: Box<dyn ResultStream>) -> (Vec<Progress>, Result<Answer, UpstreamFault>) {
+pub(crate) async fn finish(
+    mut stream: Box<dyn ResultStream>,
+) -> (Vec<Progress>, Result<Answer, UpstreamFault>) {
     let mut progress = Vec::new();
     loop {
         match stream.next().await {
@@ -170,17 +172,26 @@ pub async fn finish(mut stream: Box<dyn ResultStream>) -> (Vec<Progress>, Result
     }
 }
 
-pub fn raw(text: &str) -> RawJson {
+pub(crate) fn raw(text: &str) -> RawJson {
     RawJson::parse(Bytes::from(text.to_owned()), &JsonLimits::REQUEST).unwrap().0
 }
 
-pub fn tree(raw: &RawJson) -> Json {
+pub(crate) fn tree(raw: &RawJson) -> Json {
     Json::parse(raw.as_bytes(), &JsonLimits::UPSTREAM).unwrap()
 }
 
-pub fn text(answer: &Answer) -> String {
+pub(crate) fn text(answer: &Answer) -> String {
     let Answer::Result { result, .. } = answer else { panic!("{answer:?}") };
     let tree = tree(result);
     let Some(Json::Array(content)) = tree.get("content") else { panic!("no content") };
     content[0].get("text").and_then(Json::as_str).unwrap().to_owned()
+}
+
+/// Hears nothing.
+pub(crate) struct Deaf;
+
+impl DefinitionObserver for Deaf {
+    fn observed<'a>(&'a self, _: &'a ServerName, _: Vec<RawJson>) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 }

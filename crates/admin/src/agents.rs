@@ -23,7 +23,7 @@ const DAY_SECONDS: i64 = 86_400;
 pub struct NewAgent {
     /// Its name, never used before.
     pub id: AgentId,
-    /// Its groups.
+    /// Its groups, besides `known`, which every agent is in.
     pub groups: Vec<GroupName>,
     /// The person who answers for it.
     pub owner: String,
@@ -50,6 +50,11 @@ pub struct AgentView {
     pub usable: bool,
 }
 
+/// The group of every agent that an operator added: what the starter policies permit, they permit to it.
+fn known_group() -> Result<GroupName, AdminError> {
+    GroupName::parse("known").map_err(|error| AdminError::Refused(error.to_string()))
+}
+
 impl Admin {
     /// Adds an agent and makes its first key.
     ///
@@ -67,6 +72,7 @@ impl Admin {
         }
         let (credential, key) = self.new_key(new.key_days)?;
         let mut groups = new.groups;
+        groups.push(known_group()?);
         groups.sort();
         groups.dedup();
         let agent = Agent {

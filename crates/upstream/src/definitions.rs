@@ -32,6 +32,8 @@ pub(crate) struct Page {
 
 /// Whoever can ask a server for a page.
 pub(crate) trait Lister: Send + Sync {
+    /// Whether its lists grow old: a change may go unannounced.
+    fn ages(&self) -> bool;
     /// One page. `None` is the first.
     fn page(&self, cursor: Option<String>) -> impl Future<Output = Result<Page, UpstreamFault>> + Send;
 }
@@ -75,8 +77,6 @@ impl Verified {
 pub(crate) struct Definitions {
     server: ServerName,
     limits: Limits,
-    /// Whether lists grow old: by HTTP a change may go unannounced.
-    ages: bool,
     observer: Arc<dyn DefinitionObserver>,
     current: RwLock<Option<Arc<Verified>>>,
     changes: AtomicU64,
@@ -84,14 +84,9 @@ pub(crate) struct Definitions {
 }
 
 impl Definitions {
-    pub(crate) fn new(
-        server: ServerName,
-        limits: Limits,
-        ages: bool,
-        observer: Arc<dyn DefinitionObserver>,
-    ) -> Self {
+    pub(crate) fn new(server: ServerName, limits: Limits, observer: Arc<dyn DefinitionObserver>) -> Self {
         let (current, changes) = (RwLock::new(None), AtomicU64::new(0));
-        Self { server, limits, ages, observer, current, changes, one_at_a_time: tokio::sync::Mutex::new(()) }
+        Self { server, limits, observer, current, changes, one_at_a_time: tokio::sync::Mutex::new(()) }
     }
 
     /// The server said that its tools changed: nothing passes before they were listed again.
@@ -144,12 +139,12 @@ impl Definitions {
                 .observed(&self.server, tools)
                 .await
                 .map_err(|e| unavailable(&self.server, format!("its tools could not be registered: {e}")))?;
-            return Ok(self.publish(listing, change, ttl));
+            return Ok(self.publish(listing, change, lister.ages().then_some(ttl)));
         }
         Err(unavailable(&self.server, "it changes its tools faster than they can be listed"))
     }
 
-    fn publish(&self, listing: Listing, change: u64, ttl: Duration) -> Arc<Verified> {
+    fn publish(&self, listing: Listing, change: u64, ttl: Option<Duration>) -> Arc<Verified> {
         for refused in &listing.refused {
             tracing::warn!(server = %self.server, tool = %refused.name, why = %refused.fault, "tool left out");
         }
@@ -158,8 +153,8 @@ impl Definitions {
             (Box::from(tool.name().as_str()), Listed { digest: tool.digest(), headers })
         };
         let tools = listing.definitions.into_iter().map(by_name).collect();
-        let age = ttl.clamp(self.limits.list_age_min, self.limits.list_age_max.max(self.limits.list_age_min));
-        let stale_at = self.ages.then(|| Instant::now() + age);
+        let (least, most) = (self.limits.list_age_min, self.limits.list_age_max);
+        let stale_at = ttl.map(|ttl| Instant::now() + ttl.clamp(least, most.max(least)));
         let verified = Arc::new(Verified { tools, change, stale_at });
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&verified));
         verified

@@ -70,7 +70,7 @@ impl HttpConnection {
         let connection = Arc::new(Self {
             site: Arc::clone(site),
             session: RwLock::new(Arc::new(session)),
-            definitions: Definitions::new(site.server.clone(), site.limits, true, observer),
+            definitions: Definitions::new(site.server.clone(), site.limits, observer),
             last_id: AtomicU64::new(0),
             dead: AtomicBool::new(false),
             served: AtomicBool::new(false),
@@ -266,6 +266,11 @@ impl Asking<'_> {
 }
 
 impl Lister for Asking<'_> {
+    /// There is no stream of ours on which a change could be announced, but that of a call.
+    fn ages(&self) -> bool {
+        true
+    }
+
     async fn page(&self, cursor: Option<String>) -> Result<Page, UpstreamFault> {
         let site = &self.connection.site;
         let mut session = self.connection.session();

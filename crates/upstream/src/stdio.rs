@@ -17,7 +17,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use mcp::outbound;
 use mcp::reply::Outcome;
-use mcp::version::ProtocolVersion;
+use mcp::version::{Era, ProtocolVersion};
 use model::ids::ServerName;
 use ports::definitions::DefinitionObserver;
 use ports::upstream::{ResultStream, Sent, UpstreamFault};
@@ -67,7 +67,7 @@ impl StdioConnection {
             table: Table::default(),
             outbox,
             handle: spawned.handle,
-            definitions: Definitions::new(config.name.clone(), config.limits, false, observer),
+            definitions: Definitions::new(config.name.clone(), config.limits, observer),
             relisting: AtomicBool::new(false),
             served: AtomicBool::new(false),
         });
@@ -226,6 +226,11 @@ impl Drop for Asking<'_> {
 }
 
 impl Lister for StdioConnection {
+    /// A legacy child announces changes by itself; a modern one only to subscribers, which we are not yet.
+    fn ages(&self) -> bool {
+        self.version().era() == Era::Modern
+    }
+
     async fn page(&self, cursor: Option<String>) -> Result<Page, UpstreamFault> {
         let wire = speak::wire(self.version());
         let outcome = self.ask(|id| outbound::list_tools(&wire, id, cursor.as_deref())).await?;

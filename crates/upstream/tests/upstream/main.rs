@@ -13,3 +13,5 @@ mod stdio;
 mod stdio_lies;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod tls;

@@ -12,7 +12,9 @@ use model::principal::{AgentFacts, Attestation, Principal};
 use model::task::Task;
 use model::time::Micros;
 use model::tool::{PinnedTool, Risk, ToolRef};
-use policy::{ApprovalEvidence, Decision, DecisionRequest, PolicySnapshot, PolicySource, ServerFacts, ToolFacts};
+use policy::{
+    ApprovalEvidence, Decision, DecisionRequest, PolicySnapshot, PolicySource, ServerFacts, ToolFacts,
+};
 use rustix::time::{ClockId, clock_gettime};
 
 type Fault = Box<dyn std::error::Error>;
@@ -57,7 +59,11 @@ fn main() -> Result<(), Fault> {
         ));
     }
     let start = start_nanos()?;
-    println!("{{\"clock\":\"thread-cpu\",\"decisions\":{decisions},\"compile_100_policies_10_tools_us\":{},\"rows\":[{}]}}", start / 1000, rows.join(","));
+    println!(
+        "{{\"clock\":\"thread-cpu\",\"decisions\":{decisions},\"compile_100_policies_10_tools_us\":{},\"rows\":[{}]}}",
+        start / 1000,
+        rows.join(",")
+    );
     Ok(())
 }
 
@@ -80,7 +86,10 @@ fn tenth(value: u64) -> f64 {
 }
 
 /// As many tools as give each its share of the policies.
-fn world(policies: usize, bucket: usize) -> Result<(Vec<ToolFacts>, Vec<ServerFacts>, Vec<PolicySource>), Fault> {
+fn world(
+    policies: usize,
+    bucket: usize,
+) -> Result<(Vec<ToolFacts>, Vec<ServerFacts>, Vec<PolicySource>), Fault> {
     let per_tool = bucket - GLOBAL;
     let count = (policies - GLOBAL).div_ceil(per_tool);
     let schema = Json::parse(SCHEMA.as_bytes(), &JsonLimits::REQUEST)?;

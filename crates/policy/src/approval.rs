@@ -166,6 +166,3 @@ fn mentions(expression: &Expr) -> bool {
 fn shown(expression: &Expr) -> String {
     expression.to_string().chars().take(120).collect()
 }
-
-#[cfg(test)]
-mod tests;

@@ -208,6 +208,3 @@ const fn wanted(shape: &Shape) -> &'static str {
         Shape::Nullable(_) | Shape::Any => "what the schema declares",
     }
 }
-
-#[cfg(test)]
-mod tests;

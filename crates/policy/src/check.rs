@@ -158,7 +158,13 @@ fn against(world: &World<'_>, policies: Vec<Parsed>, checked: &mut Checked) {
     for error in result.validation_errors() {
         bad.insert(error.policy_id().to_string());
         let detail = DetailedError::from(error);
-        checked.problems.extend(told(world, &policies, error.policy_id().as_ref(), ProblemKind::Type, detail));
+        checked.problems.extend(told(
+            world,
+            &policies,
+            error.policy_id().as_ref(),
+            ProblemKind::Type,
+            detail,
+        ));
     }
     for warning in result.validation_warnings() {
         let harmless = matches!(
@@ -187,8 +193,13 @@ fn told(
     let within = detail.source_locations.first().map_or(0, |label| label.loc.start);
     let offset = (policy.place.offset + within).max(policy.place.begins);
     let prefix = format!("for policy `{id}`, ");
-    let message = detail.message.strip_prefix(&prefix).unwrap_or(&detail.message).to_owned();
-    let fix = detail.help.unwrap_or_else(|| default_fix(kind).to_owned());
+    let plain = |text: String| text.strip_prefix(&prefix).map(str::to_owned).unwrap_or(text);
+    let message = plain(detail.message);
+    let fix = if message.contains("::Action and ") {
+        "write one policy for each server: a list of actions cannot mix servers".to_owned()
+    } else {
+        plain(detail.help.unwrap_or_else(|| default_fix(kind).to_owned()))
+    };
     report(world, policy, |report| report.at(offset, kind, message, &fix))
 }
 

@@ -66,7 +66,10 @@ fn build(
         types,
         index: Index::new(checked.policies.into_iter().map(Rule::of).collect()),
         servers: places(servers, entries.len()),
-        tools: entries.into_iter().map(|entry| (entry.kind.tool.name.clone(), entry)).collect::<HashMap<_, _>>(),
+        tools: entries
+            .into_iter()
+            .map(|entry| (entry.kind.tool.name.clone(), entry))
+            .collect::<HashMap<_, _>>(),
         memo: Memo::default(),
         clock: Clock::default(),
     })
@@ -77,7 +80,10 @@ fn entries(types: &Types, servers: &[ServerFacts], tools: Vec<ToolType>) -> Resu
     for (number, kind) in tools.into_iter().enumerate() {
         let name = &kind.tool.name;
         if !servers.iter().any(|server| server.name == name.server) {
-            return Err(format!("tool `{name}` belongs to server `{}`, which is not configured", name.server));
+            return Err(format!(
+                "tool `{name}` belongs to server `{}`, which is not configured",
+                name.server
+            ));
         }
         let action = names::tool_action(name).ok_or_else(|| format!("tool `{name}` has no action name"))?;
         let ancestors = kind.groups().iter().map(|group| types.shared_action(group)).collect();
@@ -115,7 +121,8 @@ fn whole(message: String) -> PolicyProblem {
 /// Over everything that a decision can depend on, in an order that does not depend on the caller.
 fn digest(sources: &[PolicySource], servers: &[ServerFacts], tools: &[ToolFacts]) -> Digest {
     let mut lines: Vec<Vec<u8>> = Vec::new();
-    let mut line = |parts: &[&[u8]]| lines.push(Digest::of_parts("callgate/policy/part/v1", parts).as_bytes().to_vec());
+    let mut line =
+        |parts: &[&[u8]]| lines.push(Digest::of_parts("callgate/policy/part/v1", parts).as_bytes().to_vec());
     for source in sources {
         line(&[b"source", source.file.as_bytes(), source.text.as_bytes()]);
     }

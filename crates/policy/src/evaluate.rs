@@ -122,7 +122,12 @@ impl Question<'_> {
         if !outcome.errors.is_empty() {
             let told = outcome.errors.iter().map(|(rule, error)| format!("policy `{}`: {error}", rule.id));
             let explanation = told.take(NAMED_MAX).collect::<Vec<_>>().join("; ");
-            return PolicyDenial { kind: DenyKind::Error, policies: ids(errors), reasons: Vec::new(), explanation };
+            return PolicyDenial {
+                kind: DenyKind::Error,
+                policies: ids(errors),
+                reasons: Vec::new(),
+                explanation,
+            };
         }
         let forbids = || outcome.forbids.iter().copied();
         let (kind, explanation) = if outcome.forbids.is_empty() {

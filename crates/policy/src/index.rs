@@ -4,7 +4,8 @@
 use std::collections::{HashMap, HashSet};
 
 use cedar_policy::{
-    ActionConstraint, Effect, EntityUid, Expression, Policy, PolicySet, PrincipalConstraint, ResourceConstraint,
+    ActionConstraint, Effect, EntityUid, Expression, Policy, PolicySet, PrincipalConstraint,
+    ResourceConstraint,
 };
 use model::ids::{GroupName, PolicyId};
 

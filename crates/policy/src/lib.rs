@@ -17,6 +17,7 @@ mod facts;
 mod index;
 mod instant;
 mod listing;
+mod literals;
 mod names;
 mod number;
 mod prepared;
@@ -26,6 +27,9 @@ mod schema;
 mod shape;
 mod snapshot;
 mod source;
+
+#[cfg(test)]
+mod tests;
 
 pub use decision::{ApprovalEvidence, Decision, DecisionRequest, DenyKind, Park, PolicyDenial, PolicyPermit};
 pub use facts::{PolicySource, ServerFacts, ToolFacts};

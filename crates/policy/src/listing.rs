@@ -3,7 +3,7 @@
 //! Must never show a tool on a doubt: an error hides it.
 
 use cedar_policy::{
-    Context, Decision as CedarDecision, PartialEntities, PartialEntityUid, PartialRequest, Request,
+    Context, Decision as CedarDecision, Entities, PartialEntities, PartialEntityUid, PartialRequest, Request,
 };
 use model::principal::Principal;
 use model::task::Task;
@@ -58,7 +58,10 @@ impl PolicySnapshot {
             &self.schema,
         )
         .ok()?;
-        let entities = PartialEntities::from_concrete(prepared.entities.clone(), &self.schema).ok()?;
+        // The actions come from the schema, with their groups.
+        let facts = prepared.entities.iter().filter(|entity| entity.uid() != entry.action).cloned();
+        let facts = Entities::from_entities(facts, None).ok()?;
+        let entities = PartialEntities::from_concrete(facts, &self.schema).ok()?;
         let set = self.index.set(&prepared.bucket)?;
         let response = set.tpe(&request, &entities, &self.schema).ok()?;
         let sound = response.error_permits().next().is_none() && response.error_forbids().next().is_none();

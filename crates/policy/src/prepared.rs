@@ -80,15 +80,15 @@ pub(crate) fn prepare(
         return Err(format!("task `{}` was not delegated to `{}`", task.id, principal.agent));
     }
     let agent = types.agent(&principal.agent);
-    let mut groups: HashSet<EntityUid> = principal.facts.groups.iter().map(|group| types.group(group)).collect();
+    let mut groups: HashSet<EntityUid> =
+        principal.facts.groups.iter().map(|group| types.group(group)).collect();
     groups.insert(types.known());
     let mut actions = target.ancestors.to_vec();
     actions.push(target.action.clone());
     let mut principals = groups.clone();
     principals.insert(agent.clone());
     let resource = types.server(target.server);
-    let scope =
-        Scope { actions: &actions, principal: &agent, principals: &principals, resource: &resource };
+    let scope = Scope { actions: &actions, principal: &agent, principals: &principals, resource: &resource };
     let bucket = index.bucket(&scope);
     let entities = entities(types, principal, task, target, groups).map_err(|e| e.to_string())?;
     Ok(Prepared {
@@ -127,8 +127,6 @@ fn entities(
     all.push(Entity::new(types.agent(&principal.agent), facts, groups)?);
     all.push(Entity::new(types.task(&task.id), task_facts, HashSet::new())?);
     all.push(Entity::new(types.server(target.server), server_facts, HashSet::new())?);
-    let ancestors: HashSet<EntityUid> = target.ancestors.iter().cloned().collect();
-    all.extend(ancestors.iter().map(|group| Entity::with_uid(group.clone())));
-    all.push(Entity::new_no_attrs(target.action.clone(), ancestors));
+    all.push(Entity::new_no_attrs(target.action.clone(), target.ancestors.iter().cloned().collect()));
     Ok(Entities::from_entities(all, None)?)
 }

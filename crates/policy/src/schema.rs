@@ -57,7 +57,26 @@ pub(crate) fn text(servers: &[ServerName], tools: &[&ToolType]) -> String {
     let body = SchemaFragment::from_json_value(as_json(servers, tools.iter().copied()))
         .ok()
         .and_then(|fragment| fragment.to_cedarschema().ok());
-    format!("{HEADER}{}", body.unwrap_or_else(|| "// this schema has no text form\n".to_owned()))
+    let body = body.unwrap_or_else(|| "// this schema has no text form\n".to_owned());
+    format!("{HEADER}{}", without_prefix(&body))
+}
+
+/// Takes the prefix of built-in types away, which nothing here shadows. Names in quotes stay as they are.
+fn without_prefix(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let (mut quoted, mut escaped) = (false, false);
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        if let (false, Some(after)) = (quoted, rest.strip_prefix("__cedar::")) {
+            rest = after;
+            continue;
+        }
+        quoted ^= c == '"' && !escaped;
+        escaped = quoted && c == '\\' && !escaped;
+        out.push(c);
+        rest = rest.get(c.len_utf8()..).unwrap_or_default();
+    }
+    out
 }
 
 /// The schema for these tools only.
@@ -73,9 +92,9 @@ pub(crate) fn as_json<'a>(servers: &[ServerName], tools: impl Iterator<Item = &'
     root.insert(SHARED.to_owned(), shared(servers));
     for tool in tools {
         let server = &tool.tool.name.server;
-        let space = root.entry(names::namespace(server)).or_insert_with(|| {
-            json!({ "annotations": { "server": server.as_str() }, "entityTypes": {}, "actions": {} })
-        });
+        let space = root.entry(names::namespace(server)).or_insert_with(
+            || json!({ "annotations": { "server": server.as_str() }, "entityTypes": {}, "actions": {} }),
+        );
         if let Some(Value::Object(actions)) = space.get_mut("actions") {
             actions.insert(tool.tool.name.tool.as_str().to_owned(), tool_action(tool));
         }

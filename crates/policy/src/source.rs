@@ -111,7 +111,8 @@ fn one_file(
         };
         let offset = if alone { statement.offset } else { 0 };
         match policy {
-            Ok(policy) => match annotated(&report, Place { file, offset, begins: statement.begins }, &policy) {
+            Ok(policy) => match annotated(&report, Place { file, offset, begins: statement.begins }, &policy)
+            {
                 Ok(policy) => parsed.push(policy),
                 Err(problem) => problems.push(problem),
             },
@@ -168,8 +169,15 @@ fn annotated(report: &Report<'_>, place: Place, policy: &Policy) -> Result<Parse
             "shorten it: callers read it",
         ));
     }
-    let approvers = approvers(policy.annotation("approvers").unwrap_or_default())
-        .map_err(|message| wrong(message, "write `@approvers(\"GROUP\")` or `@approvers(\"GROUP, GROUP\")`"))?;
+    let approvers = approvers(policy.annotation("approvers").unwrap_or_default()).map_err(|message| {
+        wrong(message, "write `@approvers(\"GROUP\")` or `@approvers(\"GROUP, GROUP\")`")
+    })?;
+    if let Some(found) = crate::literals::asked_of_named(&tree) {
+        let message =
+            format!("`{found}` asks about an entity by its name; a decision knows only those of the call");
+        let fix = "ask `principal`, `principal.task`, `action` or `resource`, and compare with names by `==` or `in`";
+        return Err(report.at(begins, ProblemKind::Type, message, fix));
+    }
     let asks = asks(&report, begins, &tree)?;
     match (&asks, approvers.is_empty()) {
         (Some(_), true) => Err(wrong(
@@ -193,13 +201,14 @@ fn asks(report: &Report<'_>, begins: usize, tree: &Tree) -> Result<Option<Vec<St
     }
 }
 
-/// `FILE:LINE`, in the grammar of policy ids.
+/// `FILE:LINE`, with the column when it does not begin its line, in the grammar of policy ids.
 fn default_id(report: &Report<'_>, begins: usize) -> Result<PolicyId, PolicyProblem> {
-    let (line, _) = scan::position(&report.source.text, begins);
+    let (line, column) = scan::position(&report.source.text, begins);
+    let column = if column == 1 { String::new() } else { format!(":{column}") };
     let file: String =
         report.source.file.chars().map(|c| if c.is_ascii_graphic() { c } else { '_' }).collect();
     let tail = file.get(file.len().saturating_sub(100)..).unwrap_or_default();
-    PolicyId::parse(&format!("{tail}:{line}")).map_err(|error| {
+    PolicyId::parse(&format!("{tail}:{line}{column}")).map_err(|error| {
         report.at(begins, ProblemKind::Annotation, error.to_string(), "give the policy an `@id`")
     })
 }

@@ -77,7 +77,10 @@ impl<'a> Reader<'a> {
             "integer" => Shape::Long,
             "boolean" => Shape::Bool,
             "number" => Shape::Number,
-            "array" if depth < DEPTH_MAX => match schema.get("items").map(|items| self.shape(items, depth + 1)) {
+            "array" if depth < DEPTH_MAX => match schema
+                .get("items")
+                .map(|items| self.shape(items, depth + 1))
+            {
                 Some(Shape::Any | Shape::Number | Shape::Nullable(_) | Shape::List(_)) | None => Shape::Any,
                 Some(item) => Shape::List(Box::new(item)),
             },
@@ -98,7 +101,8 @@ impl<'a> Reader<'a> {
 
     /// `anyOf: [X, {"type": "null"}]` with nothing beside it that could change what X means.
     fn choice(&mut self, schema: &'a Json, choices: &'a Json, depth: usize) -> Shape {
-        let beside = ["type", "properties", "items", "enum", "const"].iter().any(|key| schema.get(key).is_some());
+        let beside =
+            ["type", "properties", "items", "enum", "const"].iter().any(|key| schema.get(key).is_some());
         let Json::Array(choices) = choices else { return Shape::Any };
         let is_null = |choice: &&Json| choice.get("type").and_then(Json::as_str) == Some("null");
         let mut others = choices.iter().filter(|choice| !is_null(choice));
@@ -152,7 +156,9 @@ fn text(schema: &Json) -> Shape {
 /// The allowed texts, when `enum` or `const` allows texts only.
 fn texts(schema: &Json) -> Option<Vec<Box<str>>> {
     let values = match (schema.get("enum"), schema.get("const")) {
-        (Some(Json::Array(values)), None) if !values.is_empty() && values.len() <= ENUM_MAX => values.as_slice(),
+        (Some(Json::Array(values)), None) if !values.is_empty() && values.len() <= ENUM_MAX => {
+            values.as_slice()
+        }
         (None, Some(value)) => std::slice::from_ref(value),
         _ => return None,
     };

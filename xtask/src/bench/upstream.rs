@@ -27,7 +27,7 @@ const MODERN: &str = "2026-07-28";
 const TOOLS: &str = concat!(
     r#"{"name":"echo","description":"Gives its text back.","inputSchema":{"type":"object","properties":{"text":"#,
     r#"{"type":"string"}},"required":["text"],"additionalProperties":false},"annotations":{"readOnlyHint":true}},"#,
-    r#"{"name":"add","description":"Adds two integers.","inputSchema":{"type":"object","properties":{"a":"#,
+    r#"{"name":"sum","description":"The sum of two integers.","inputSchema":{"type":"object","properties":{"a":"#,
     r#"{"type":"integer"},"b":{"type":"integer"}},"required":["a","b"],"additionalProperties":false},"#,
     r#""annotations":{"readOnlyHint":true}}"#
 );
@@ -248,7 +248,7 @@ impl Upstream {
         let arguments = params.arguments.as_ref().ok_or("arguments are missing")?;
         let text = match (params.name.as_deref(), arguments) {
             (Some("echo"), Arguments { text: Some(text), .. }) => Cow::Borrowed(text.as_ref()),
-            (Some("add"), Arguments { a: Some(a), b: Some(b), .. }) => {
+            (Some("sum"), Arguments { a: Some(a), b: Some(b), .. }) => {
                 a.saturating_add(*b).to_string().into()
             }
             _ => return Err("unknown tool or wrong arguments"),

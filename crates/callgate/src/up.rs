@@ -99,14 +99,22 @@ fn greet(node: &Node, address: std::net::SocketAddr, state: &Path) {
     note(&format!("callgate: ready: http://{address}/mcp and http://{address}/mcp/SERVER"));
 }
 
-/// Lists every server's tools once, so that what is new or changed is in quarantine before anybody asks.
+/// Lists every server's tools once, side by side, so that what is new or changed is in quarantine before anybody
+/// asks.
 async fn refresh_all(upstreams: Arc<dyn ports::upstream::Upstreams>, admin: Arc<admin::Admin>) {
+    let mut listing = tokio::task::JoinSet::new();
     for server in admin.servers() {
-        match upstreams.refresh(&server.name).await {
-            Ok(()) => tracing::info!(server = %server.name, "tools listed"),
-            Err(fault) => tracing::warn!(server = %server.name, problem = %fault.private, "tools not listed"),
-        }
+        let upstreams = Arc::clone(&upstreams);
+        listing.spawn(async move {
+            match upstreams.refresh(&server.name).await {
+                Ok(()) => tracing::info!(server = %server.name, "tools listed"),
+                Err(fault) => {
+                    tracing::warn!(server = %server.name, problem = %fault.private, "tools not listed")
+                }
+            }
+        });
     }
+    listing.join_all().await;
 }
 
 async fn flush_noise(door: Arc<call::Door>) {

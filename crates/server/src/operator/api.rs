@@ -1,5 +1,7 @@
 //! The verbs. Must never do more than read parameters, call administration, and show what came of it.
 
+use std::sync::Arc;
+
 use admin::{CertifyNamed, NewAgent};
 use model::digest::Digest;
 use model::ids::{AgentId, CallId, GroupName, NameError, ServerName, ToolName};
@@ -112,14 +114,23 @@ impl OperatorFace {
             None => all.into_iter().map(|server| server.name).collect(),
             Some(name) => vec![self.configured(name)?],
         };
-        let mut results = Vec::new();
+        let mut listing = tokio::task::JoinSet::new();
         for server in chosen {
-            let refreshed = self.upstreams.refresh(&server).await;
-            results.push(match refreshed {
-                Ok(()) => json!({"server": server.as_str(), "ok": true}),
-                Err(fault) => json!({"server": server.as_str(), "ok": false, "problem": fault.private}),
+            let upstreams = Arc::clone(&self.upstreams);
+            listing.spawn(async move {
+                let refreshed = upstreams.refresh(&server).await;
+                (server, refreshed)
             });
         }
+        let mut refreshed = listing.join_all().await;
+        refreshed.sort_by(|(left, _), (right, _)| left.cmp(right));
+        let results: Vec<Value> = refreshed
+            .into_iter()
+            .map(|(server, refreshed)| match refreshed {
+                Ok(()) => json!({"server": server.as_str(), "ok": true}),
+                Err(fault) => json!({"server": server.as_str(), "ok": false, "problem": fault.private}),
+            })
+            .collect();
         Ok(json!({"refreshed": results}))
     }
 

@@ -85,11 +85,11 @@ fn tenth(value: u64) -> f64 {
     value as f64 / 10.0
 }
 
+/// Tools, servers and policies.
+type Made = (Vec<ToolFacts>, Vec<ServerFacts>, Vec<PolicySource>);
+
 /// As many tools as give each its share of the policies.
-fn world(
-    policies: usize,
-    bucket: usize,
-) -> Result<(Vec<ToolFacts>, Vec<ServerFacts>, Vec<PolicySource>), Fault> {
+fn world(policies: usize, bucket: usize) -> Result<Made, Fault> {
     let per_tool = bucket - GLOBAL;
     let count = (policies - GLOBAL).div_ceil(per_tool);
     let schema = Json::parse(SCHEMA.as_bytes(), &JsonLimits::REQUEST)?;

@@ -26,21 +26,21 @@ pub(crate) struct Statement<'a> {
 pub(crate) enum ScanFault {
     /// The file is too large.
     #[error("the file is larger than {FILE_BYTES_MAX} bytes")]
-    TooLarge,
+    FileSize,
     /// Nested too deeply.
     #[error("brackets are nested deeper than {NESTING_MAX}")]
-    TooDeep(usize),
+    Nesting(usize),
     /// Too many operators in one policy.
     #[error("one policy has more than {OPERATORS_MAX} operators")]
-    TooMany(usize),
+    Operators(usize),
 }
 
 impl ScanFault {
     /// Where.
     pub(crate) const fn offset(self) -> usize {
         match self {
-            Self::TooLarge => FILE_BYTES_MAX,
-            Self::TooDeep(at) | Self::TooMany(at) => at,
+            Self::FileSize => FILE_BYTES_MAX,
+            Self::Nesting(at) | Self::Operators(at) => at,
         }
     }
 }
@@ -48,7 +48,7 @@ impl ScanFault {
 /// Splits a file into statements. The last one may lack its `;`: the parser says so.
 pub(crate) fn statements(text: &str) -> Result<Vec<Statement<'_>>, ScanFault> {
     if text.len() > FILE_BYTES_MAX {
-        return Err(ScanFault::TooLarge);
+        return Err(ScanFault::FileSize);
     }
     let mut scan = Scan::new(text.as_bytes());
     let mut found = Vec::new();
@@ -130,10 +130,10 @@ impl<'a> Scan<'a> {
             self.halves += 2;
         }
         if self.depth > NESTING_MAX {
-            return Err(ScanFault::TooDeep(at));
+            return Err(ScanFault::Nesting(at));
         }
         if self.halves > OPERATORS_MAX * 2 {
-            return Err(ScanFault::TooMany(at));
+            return Err(ScanFault::Operators(at));
         }
         Ok(false)
     }

@@ -74,15 +74,14 @@ impl World {
     /// Compiles, and decides one call of `agent` (in the given groups) at [`NOON`].
     pub(crate) fn ask(&self, text: &str, tool: &str, arguments: &str) -> Decision {
         let snapshot = self.compile(text).unwrap_or_else(|problems| panic!("{}", shown(&problems)));
-        self.decide(&snapshot, &agent(&[]), tool, arguments, &ApprovalEvidence::none())
+        self.decide(&snapshot, &agent(&[]), (tool, arguments), &ApprovalEvidence::none())
     }
 
     pub(crate) fn decide(
         &self,
         snapshot: &PolicySnapshot,
         principal: &Principal,
-        tool: &str,
-        arguments: &str,
+        (tool, arguments): (&str, &str),
         approval: &ApprovalEvidence,
     ) -> Decision {
         let tool = &self.tools.iter().find(|facts| facts.tool.name.to_string() == tool).unwrap().tool;

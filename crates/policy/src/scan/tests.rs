@@ -24,14 +24,14 @@ fn statements_end_at_semicolons_outside_strings_and_comments() {
 fn depth_length_and_operators_are_bounded_outside_strings() {
     let deep = |open: &str, n: usize| open.repeat(n);
     assert!(statements(&deep("(", NESTING_MAX)).is_ok());
-    assert_eq!(statements(&deep("(", NESTING_MAX + 1)), Err(ScanFault::TooDeep(NESTING_MAX)));
-    assert!(matches!(statements(&deep("([{", 30)), Err(ScanFault::TooDeep(_))));
+    assert_eq!(statements(&deep("(", NESTING_MAX + 1)), Err(ScanFault::Nesting(NESTING_MAX)));
+    assert!(matches!(statements(&deep("([{", 30)), Err(ScanFault::Nesting(_))));
     assert!(statements(&format!("\"{}\"", deep("(", 500))).is_ok());
     assert!(statements(&format!("// {}\na;", deep("(", 500))).is_ok());
-    assert_eq!(statements(&" ".repeat(FILE_BYTES_MAX + 1)), Err(ScanFault::TooLarge));
+    assert_eq!(statements(&" ".repeat(FILE_BYTES_MAX + 1)), Err(ScanFault::FileSize));
     for chain in ["true && ", "true || ", "a.b", "if a then b else ", "1 + ", "!", "a[\"b\"]"] {
         assert!(
-            matches!(statements(&chain.repeat(OPERATORS_MAX + 1)), Err(ScanFault::TooMany(_))),
+            matches!(statements(&chain.repeat(OPERATORS_MAX + 1)), Err(ScanFault::Operators(_))),
             "{chain}"
         );
     }

@@ -57,7 +57,8 @@ fn run(path: &Path) -> usize {
         );
         approval.exact = approval.count > 0;
         let tool = text(case, "tool");
-        let decision = world.decide(&snapshot, &principal, &tool, &case["arguments"].to_string(), &approval);
+        let decision =
+            world.decide(&snapshot, &principal, (&tool, &case["arguments"].to_string()), &approval);
         let expected = (text(case, "decision"), names(case, "by"));
         let (given, by) = word(&decision);
         assert_eq!((given.to_owned(), by), expected, "{}: {case}: {decision:?}", path.display());

@@ -152,7 +152,7 @@ proptest! {
             let index = by_index(&snapshot, &facts.tool, &principal, n);
             prop_assert_eq!(&cedar, &index);
             let arguments = format!(r#"{{"n":{n},"s":"abc"}}"#);
-            let decision = world.decide(&snapshot, &principal, &facts.tool.name.to_string(), &arguments, &ApprovalEvidence::none());
+            let decision = world.decide(&snapshot, &principal, (&facts.tool.name.to_string(), &arguments), &ApprovalEvidence::none());
             let permitted = matches!(decision, Decision::Permit(_));
             prop_assert_eq!(permitted, cedar.0 && cedar.2.is_empty());
             // A list must show what a call could get: what is permitted here could be permitted.
@@ -176,7 +176,7 @@ proptest! {
         for facts in &world.tools {
             let (name, arguments) = (facts.tool.name.to_string(), format!(r#"{{"n":{n},"s":"abc"}}"#));
             let decide = |snapshot| matches!(
-                world.decide(snapshot, &agent(&[]), &name, &arguments, &ApprovalEvidence::none()),
+                world.decide(snapshot, &agent(&[]), (&name, &arguments), &ApprovalEvidence::none()),
                 Decision::Permit(_)
             );
             prop_assert!(decide(&before) || !decide(&after));
@@ -194,7 +194,7 @@ fn the_memo_forgets_and_still_decides() {
             let principal =
                 Principal { agent: AgentId::parse(&format!("agent-{number}")).unwrap(), ..agent(&[]) };
             let decision =
-                world.decide(&snapshot, &principal, "a__r", r#"{"n":1}"#, &ApprovalEvidence::none());
+                world.decide(&snapshot, &principal, ("a__r", r#"{"n":1}"#), &ApprovalEvidence::none());
             assert_eq!(word(&decision).0 == "permit", number == 7, "{round} {number}");
         }
     }

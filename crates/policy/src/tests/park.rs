@@ -43,7 +43,7 @@ fn one_of_two_approvals_still_parks_and_two_permit() {
     // `list` has no approval: the policy must guard, and the guard must not count as reading it.
     let snapshot = world.compile(&text).unwrap_or_else(|p| panic!("{}", shown(&p)));
     let decide = |evidence: &ApprovalEvidence| {
-        word(&world.decide(&snapshot, &agent(&[]), "pay__refund", r#"{"amount":1}"#, evidence)).0
+        word(&world.decide(&snapshot, &agent(&[]), ("pay__refund", r#"{"amount":1}"#), evidence)).0
     };
     assert_eq!(decide(&approved(1, &["finance"])), "park");
     assert_eq!(decide(&approved(2, &["finance"])), "permit");

@@ -77,11 +77,11 @@ fn a_policy_for_a_tool_not_certified_yet_is_refused_by_check_and_set_aside_when_
     assert_eq!(about, ["a", "b", "c"]);
     let none = ApprovalEvidence::none();
     assert_eq!(
-        word(&world.decide(&snapshot, &agent(&[]), "git__log", "{}", &none)),
+        word(&world.decide(&snapshot, &agent(&[]), ("git__log", "{}"), &none)),
         ("permit", vec!["a", "d"])
     );
     assert_eq!(
-        word(&world.decide(&snapshot, &agent(&[]), "git__push", "{}", &none)),
+        word(&world.decide(&snapshot, &agent(&[]), ("git__push", "{}"), &none)),
         ("forbidden", vec!["c"])
     );
 }

@@ -30,7 +30,7 @@ fn odd_server_and_tool_names_all_get_an_action() {
     let snapshot = world.compile(ANY).unwrap_or_else(|p| panic!("{}", shown(&p)));
     for facts in &world.tools {
         let name = facts.tool.name.to_string();
-        let decision = world.decide(&snapshot, &agent(&[]), &name, "{}", &ApprovalEvidence::none());
+        let decision = world.decide(&snapshot, &agent(&[]), (&name, "{}"), &ApprovalEvidence::none());
         assert_eq!(word(&decision), ("permit", vec!["any"]), "{name}");
     }
     let only = r#"@id("x") permit (principal, action == S_in::Action::"a.b", resource);"#;
@@ -181,7 +181,7 @@ fn deep_and_long_policies_are_refused_and_never_end_the_process() {
     let small = std::thread::Builder::new().stack_size(2 << 20);
     let decided = std::thread::scope(|scope| {
         let run = || {
-            let decision = world.decide(&snapshot, &agent(&[]), "srv__t", "{}", &ApprovalEvidence::none());
+            let decision = world.decide(&snapshot, &agent(&[]), ("srv__t", "{}"), &ApprovalEvidence::none());
             let listed = world.listed(&snapshot, &agent(&[]));
             (word(&decision).0, listed)
         };
@@ -316,9 +316,9 @@ fn facts_of_the_principal_its_task_and_the_server_are_there_and_absent_ones_are_
     let nobody =
         Principal { facts: Arc::new(AgentFacts { groups: vec![], owner: String::new() }), ..agent(&[]) };
     let none = ApprovalEvidence::none();
-    assert_eq!(word(&world.decide(&snapshot, &agent(&[]), "srv__t", "{}", &none)).0, "permit");
+    assert_eq!(word(&world.decide(&snapshot, &agent(&[]), ("srv__t", "{}"), &none)).0, "permit");
     // The same agent name with other facts must not meet what was prepared for the first.
-    assert_eq!(word(&world.decide(&snapshot, &nobody, "srv__t", "{}", &none)).0, "no-permit");
+    assert_eq!(word(&world.decide(&snapshot, &nobody, ("srv__t", "{}"), &none)).0, "no-permit");
 }
 
 #[test]
@@ -327,13 +327,13 @@ fn what_the_snapshot_does_not_know_is_denied_as_an_error() {
     let snapshot = world.compile(ANY).unwrap();
     let other = World::new().server("other", "x").tool("other__t", Risk::Read, "{}");
     let none = ApprovalEvidence::none();
-    assert_eq!(word(&other.decide(&snapshot, &agent(&[]), "other__t", "{}", &none)).0, "error");
+    assert_eq!(word(&other.decide(&snapshot, &agent(&[]), ("other__t", "{}"), &none)).0, "error");
     let mut changed = world.clone();
     changed.tools[0].tool.definition = Digest::of(b"another");
-    assert_eq!(word(&changed.decide(&snapshot, &agent(&[]), "srv__t", "{}", &none)).0, "error");
+    assert_eq!(word(&changed.decide(&snapshot, &agent(&[]), ("srv__t", "{}"), &none)).0, "error");
     let mut raised = world;
     raised.tools[0].tool.risk = Risk::Privileged;
-    assert_eq!(word(&raised.decide(&snapshot, &agent(&[]), "srv__t", "{}", &none)).0, "error");
+    assert_eq!(word(&raised.decide(&snapshot, &agent(&[]), ("srv__t", "{}"), &none)).0, "error");
     assert_eq!(
         word(&props("{}").ask("", "srv__t", "{}")).0,
         "no-permit",

@@ -87,7 +87,7 @@ fn conforming(schema: &serde_json::Value, seed: u64) -> serde_json::Value {
         ("string", None, _, _) => json!(format!("s{seed}")),
         ("integer", ..) => json!(i64::MIN + i64::try_from(seed % 1000).unwrap()),
         ("number", ..) => json!(1.25),
-        ("boolean", ..) => json!(seed % 2 == 0),
+        ("boolean", ..) => json!(seed.is_multiple_of(2)),
         ("array", ..) => json!([conforming(&schema["items"], seed), conforming(&schema["items"], seed + 1)]),
         ("object", ..) => {
             let members = schema["properties"].as_object().unwrap();
@@ -96,7 +96,7 @@ fn conforming(schema: &serde_json::Value, seed: u64) -> serde_json::Value {
             )
         }
         (_, _, Some(_), _) => json!("y"),
-        (_, _, _, Some(choices)) if seed % 2 == 0 => conforming(&choices[0], seed),
+        (_, _, _, Some(choices)) if seed.is_multiple_of(2) => conforming(&choices[0], seed),
         _ => Value::Null,
     }
 }

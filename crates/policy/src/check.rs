@@ -8,7 +8,6 @@ use cedar_policy::{
     ActionConstraint, EntityUid, Policy, PolicySet, Schema, ValidationMode, ValidationResult,
     ValidationWarning, Validator,
 };
-use model::ids::ServerName;
 
 use crate::facts::PolicySource;
 use crate::problem::{PolicyProblem, ProblemKind};
@@ -22,7 +21,6 @@ const SMALL: usize = 48;
 /// What is checked against.
 pub(crate) struct World<'a> {
     pub(crate) sources: &'a [PolicySource],
-    pub(crate) servers: &'a [ServerName],
     pub(crate) tools: &'a BTreeMap<EntityUid, &'a ToolType>,
     pub(crate) schema: &'a Schema,
 }
@@ -49,7 +47,7 @@ pub(crate) fn check(world: &World<'_>, parsed: Vec<Parsed>) -> Checked {
         let clean = world
             .tools
             .get(&action)
-            .and_then(|tool| schema::compile(world.servers, std::iter::once(*tool)).ok())
+            .and_then(|tool| alone(tool))
             .is_some_and(|schema| validate(&schema, &policies).is_some_and(|r| is_clean(&r)));
         if clean { checked.policies.extend(policies) } else { general.extend(policies) }
     }
@@ -137,6 +135,12 @@ fn by_single_action(
         }
     }
     single
+}
+
+/// The schema of one tool and its server.
+fn alone(tool: &ToolType) -> Option<Schema> {
+    let server = std::slice::from_ref(&tool.tool.name.server);
+    schema::compile(server, std::iter::once(tool)).ok()
 }
 
 fn validate(schema: &Schema, policies: &[Parsed]) -> Option<ValidationResult> {

@@ -7,6 +7,8 @@ use model::digest::Digest;
 use model::ids::ServerName;
 
 use crate::check::{self, World};
+use crate::decision::ApprovalEvidence;
+use crate::evaluate::approval_value;
 use crate::facts::{PolicySource, ServerFacts, ToolFacts};
 use crate::index::{Index, Rule};
 use crate::instant::Clock;
@@ -49,7 +51,7 @@ fn build(
         .map_err(|error| vec![whole(format!("the schema of these tools is not valid: {error}"))])?;
     let mut problems = Vec::new();
     let parsed = parse(sources, &mut problems);
-    let world = World { sources, servers: &names, tools: &by_action, schema: &schema };
+    let world = World { sources, tools: &by_action, schema: &schema };
     let checked = check::check(&world, parsed);
     problems.extend(checked.problems);
     if !problems.is_empty() {
@@ -72,6 +74,7 @@ fn build(
             .collect::<HashMap<_, _>>(),
         memo: Memo::default(),
         clock: Clock::default(),
+        nobody: approval_value(&ApprovalEvidence::none()),
     })
 }
 

@@ -63,8 +63,8 @@ impl<'a> Outcome<'a> {
 
 impl Question<'_> {
     /// Decides: one evaluation, and after a deny one more with every approval in place.
-    pub(crate) fn decide(&self, approval: &ApprovalEvidence) -> Decision {
-        let outcome = match self.request(approval_value(approval)) {
+    pub(crate) fn decide(&self, approval: Option<Value>) -> Decision {
+        let outcome = match self.request(approval) {
             Ok(request) => Outcome::of(self.index, &self.prepared, &request),
             Err(explanation) => return cannot_tell(explanation),
         };
@@ -168,7 +168,8 @@ fn reasons<'a>(rules: impl Iterator<Item = &'a Rule>) -> Vec<String> {
     sorted.into_iter().cloned().collect()
 }
 
-fn approval_value(approval: &ApprovalEvidence) -> Option<Value> {
+/// The approval as Cedar sees it.
+pub(crate) fn approval_value(approval: &ApprovalEvidence) -> Option<Value> {
     let groups = approval.groups.iter().map(|group| group.as_str().to_owned()).collect();
     approval_record(approval.count.into(), groups, approval.exact, approval.self_approved)
 }

@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use cedar_policy::{EntityUid, Schema};
+use cedar_policy::{EntityUid, RestrictedExpression as Value, Schema};
 use model::digest::Digest;
 use model::ids::ServerName;
 use model::principal::Principal;
 use model::task::Task;
 use model::tool::ToolRef;
 
-use crate::decision::{Decision, DecisionRequest};
-use crate::evaluate::{Question, cannot_tell};
+use crate::decision::{ApprovalEvidence, Decision, DecisionRequest};
+use crate::evaluate::{Question, approval_value, cannot_tell};
 use crate::facts::{PolicySource, ServerFacts, ToolFacts};
 use crate::index::Index;
 use crate::instant::Clock;
@@ -31,6 +31,8 @@ pub struct PolicySnapshot {
     pub(crate) tools: HashMap<ToolRef, Entry>,
     pub(crate) memo: Memo,
     pub(crate) clock: Clock,
+    /// The approval of nobody, which most calls have.
+    pub(crate) nobody: Option<Value>,
 }
 
 /// One server.
@@ -99,7 +101,10 @@ impl PolicySnapshot {
     #[must_use]
     pub fn decide(&self, request: &DecisionRequest<'_>) -> Decision {
         match self.question(request) {
-            Ok(question) => question.decide(request.approval),
+            Ok(question) if *request.approval == ApprovalEvidence::none() => {
+                question.decide(self.nobody.clone())
+            }
+            Ok(question) => question.decide(approval_value(request.approval)),
             Err(explanation) => cannot_tell(explanation),
         }
     }

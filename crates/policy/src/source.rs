@@ -10,7 +10,7 @@ use cedar_policy::pst::Template as Tree;
 use cedar_policy::{ParseErrors, Policy, PolicyId as CedarId, PolicySet};
 use model::ids::{GroupName, PolicyId};
 
-use crate::approval::{self, ApprovalFault};
+use crate::approval;
 use crate::facts::PolicySource;
 use crate::problem::{PolicyProblem, ProblemKind};
 use crate::scan::{self, Statement};
@@ -149,7 +149,9 @@ fn syntax(report: &Report<'_>, statement: &Statement<'_>, errors: &ParseErrors) 
 
 fn annotated(report: &Report<'_>, place: Place, policy: &Policy) -> Result<Parsed, PolicyProblem> {
     let begins = place.begins;
-    let id = match policy.annotation("id") {
+    // Asking by name would parse the name each time.
+    let annotation = |name: &str| policy.annotations().find(|(key, _)| *key == name).map(|(_, text)| text);
+    let id = match annotation("id") {
         Some(text) => PolicyId::parse(text).map_err(|error| {
             report.at(begins, ProblemKind::Annotation, error.to_string(), "give the policy another `@id`")
         })?,
@@ -157,19 +159,18 @@ fn annotated(report: &Report<'_>, place: Place, policy: &Policy) -> Result<Parse
     };
     let report = Report { source: report.source, policy: Some(id.clone()) };
     let wrong = |message: String, fix: &str| report.at(begins, ProblemKind::Annotation, message, fix);
-    let policy = policy.new_id(CedarId::new(id.as_str()));
-    let tree = match policy.to_pst() {
-        Ok(tree) => tree.body().clone(),
-        Err(error) => return Err(wrong(error.to_string(), "write the policy in plain Cedar")),
+    let tree = match tree_of(policy) {
+        Ok(tree) => tree.with_id(id.as_str().into()),
+        Err(error) => return Err(wrong(error, "write the policy in plain Cedar")),
     };
-    let reason = policy.annotation("reason").map(str::to_owned);
+    let reason = annotation("reason").map(str::to_owned);
     if reason.as_ref().is_some_and(|text| !is_plain(text)) {
         return Err(wrong(
             format!("`@reason` is not one line of at most {REASON_CHARS_MAX} characters"),
             "shorten it: callers read it",
         ));
     }
-    let approvers = approvers(policy.annotation("approvers").unwrap_or_default()).map_err(|message| {
+    let approvers = approvers(annotation("approvers").unwrap_or_default()).map_err(|message| {
         wrong(message, "write `@approvers(\"GROUP\")` or `@approvers(\"GROUP, GROUP\")`")
     })?;
     if let Some(found) = crate::literals::asked_of_named(&tree) {
@@ -178,7 +179,8 @@ fn annotated(report: &Report<'_>, place: Place, policy: &Policy) -> Result<Parse
         let fix = "ask `principal`, `principal.task`, `action` or `resource`, and compare with names by `==` or `in`";
         return Err(report.at(begins, ProblemKind::Type, message, fix));
     }
-    let asks = asks(&report, begins, &tree)?;
+    let asks = asks(&report, begins, &tree, policy)?;
+    let policy = policy.new_id(CedarId::new(id.as_str()));
     match (&asks, approvers.is_empty()) {
         (Some(_), true) => Err(wrong(
             "it reads `context.approval` and says nobody to ask".to_owned(),
@@ -192,13 +194,26 @@ fn annotated(report: &Report<'_>, place: Place, policy: &Policy) -> Result<Parse
     }
 }
 
-fn asks(report: &Report<'_>, begins: usize, tree: &Tree) -> Result<Option<Vec<String>>, PolicyProblem> {
-    match approval::analyse(tree) {
-        Ok(found) => Ok(found.reads.then_some(found.groups)),
-        Err(fault @ (ApprovalFault::NotMonotone(_) | ApprovalFault::Unknown(_))) => {
-            Err(report.at(begins, ProblemKind::Approval, fault.to_string(), approval::FORMS))
-        }
-    }
+/// The policy as a tree, from what was parsed; from its text Cedar would parse it once more.
+fn tree_of(policy: &Policy) -> Result<Tree, String> {
+    let tree = Policy::from(policy.as_ref().clone()).to_pst().map_err(|error| error.to_string())?;
+    Ok(tree.body().clone())
+}
+
+fn asks(
+    report: &Report<'_>,
+    begins: usize,
+    tree: &Tree,
+    policy: &Policy,
+) -> Result<Option<Vec<String>>, PolicyProblem> {
+    let fault = match approval::analyse(tree) {
+        Ok(found) => return Ok(found.reads.then_some(found.groups)),
+        Err(fault) => fault,
+    };
+    // The tree has `!(a < b)` where the text says `a >= b`: say it as it was written.
+    let written = policy.to_pst().ok().and_then(|tree| approval::analyse(tree.body()).err());
+    let message = written.unwrap_or(fault).to_string();
+    Err(report.at(begins, ProblemKind::Approval, message, approval::FORMS))
 }
 
 /// `FILE:LINE`, with the column when it does not begin its line, in the grammar of policy ids.

@@ -31,6 +31,13 @@ impl Parked {
         self.resolved.decide(evidence, now)
     }
 
+    /// → denied, since nobody could say whether there is evidence.
+    #[must_use]
+    pub(crate) fn cannot_tell(self, why: String) -> Denied {
+        let denial = Denial::indeterminate(why).with_policies(self.request.policies);
+        Denied { resolved: self.resolved, denial }
+    }
+
     /// → denied, since there is no evidence and nobody to ask yet.
     #[must_use]
     pub fn nobody_to_ask(self) -> Denied {

@@ -4,7 +4,7 @@ use model::call::CallDigest;
 use model::denial::{Denial, Reason};
 use model::ids::PolicyId;
 use model::time::Micros;
-use policy::{ApprovalEvidence, Decision, DecisionRequest, DenyKind, PolicyDenial};
+use policy::{ApprovalEvidence, Decision, DecisionRequest, DenyKind, PolicyDenial, PolicySnapshot};
 
 use crate::approved::Parked;
 use crate::resolved::Resolved;
@@ -34,6 +34,7 @@ impl Permit {
 pub struct Permitted {
     pub(crate) resolved: Resolved,
     permit: Permit,
+    approval: ApprovalEvidence,
 }
 
 impl Permitted {
@@ -41,6 +42,14 @@ impl Permitted {
     #[must_use]
     pub const fn permit(&self) -> &Permit {
         &self.permit
+    }
+
+    /// Whether these policies permit it too: they may have been replaced since its intent was committed.
+    #[must_use]
+    pub fn stands_under(&self, policy: &PolicySnapshot, now: Micros) -> bool {
+        let decided_under = self.resolved.snapshot().policy.digest();
+        let again = || policy.decide(&self.resolved.question(&self.approval, now));
+        policy.digest() == decided_under || matches!(again(), Decision::Permit(_))
     }
 }
 
@@ -64,21 +73,24 @@ impl Resolved {
     /// → decided, under the snapshot the call carries. Any doubt of the PDP is a deny.
     #[must_use]
     pub fn decide(self, approval: &ApprovalEvidence, now: Micros) -> Decided {
-        let request = DecisionRequest {
+        match self.snapshot().policy.decide(&self.question(approval, now)) {
+            Decision::Permit(permit) => {
+                let permit = Permit { call: self.digest, policies: permit.policies };
+                Decided::Permit(Box::new(Permitted { resolved: self, permit, approval: approval.clone() }))
+            }
+            Decision::Deny(refusal) => Decided::Deny(Box::new(deny(self, refusal))),
+            Decision::Park(request) => Decided::Park(Box::new(Parked::new(self, request))),
+        }
+    }
+
+    fn question<'a>(&'a self, approval: &'a ApprovalEvidence, now: Micros) -> DecisionRequest<'a> {
+        DecisionRequest {
             principal: self.principal(),
             task: self.task(),
             tool: &self.tool,
             arguments: &self.bound.call().arguments,
             approval,
             now,
-        };
-        match self.snapshot().policy.decide(&request) {
-            Decision::Permit(permit) => {
-                let permit = Permit { call: self.digest, policies: permit.policies };
-                Decided::Permit(Box::new(Permitted { resolved: self, permit }))
-            }
-            Decision::Deny(refusal) => Decided::Deny(Box::new(deny(self, refusal))),
-            Decision::Park(request) => Decided::Park(Box::new(Parked::new(self, request))),
         }
     }
 }

@@ -18,25 +18,22 @@ pub(crate) struct Exchange {
 
 impl Exchange {
     pub(crate) async fn run(self, forward: Forward) -> Result<Answer, UpstreamFault> {
-        if let Some(reason) = self.cancel.reason() {
-            let private = "cancelled before sending".to_owned();
-            return Err(UpstreamFault { sent: Sent::No, reason, private });
-        }
         let opening = self.door.ports.upstreams.open(forward);
         let mut stream = tokio::select! {
             biased;
-            opened = opening => opened?,
             reason = self.cancel.cancelled() => return Err(stopped(reason)),
+            opened = opening => opened?,
         };
         loop {
             tokio::select! {
                 biased;
+                // First: what was taken away is not answered, and no flood of events keeps it from being heard.
+                reason = self.cancel.cancelled() => return Err(stop(stream, reason).await),
                 event = stream.next() => match event {
                     UpstreamEvent::Done(result) => return result,
                     // A full queue means a slow connection: progress is advice and may be dropped.
                     UpstreamEvent::Progress(progress) => drop(self.progress.try_send(progress)),
                 },
-                reason = self.cancel.cancelled() => return Err(stop(stream, reason).await),
             }
         }
     }

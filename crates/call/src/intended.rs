@@ -1,6 +1,7 @@
 //! State 7, intended: the intent is durable. Must never be made but from the record's own receipt.
 
 use model::call::CallDigest;
+use model::digest::Salt;
 use ports::record::Receipt;
 
 use crate::decided::Permitted;
@@ -18,14 +19,16 @@ pub struct IntentReceipt {
 pub struct Intended {
     pub(crate) permitted: Permitted,
     pub(crate) receipt: IntentReceipt,
+    /// Blinds the result. Drawn before anything is sent, so that recording the outcome needs nothing that fails.
+    pub(crate) result_salt: Salt,
 }
 
 impl Permitted {
     /// → intended, with the receipt the record gave for this call's intent.
     #[must_use]
-    pub(crate) fn intend(self, receipt: Receipt) -> Intended {
+    pub(crate) fn intend(self, receipt: Receipt, result_salt: Salt) -> Intended {
         let receipt = IntentReceipt { call: self.permit().call(), index: receipt.index };
-        Intended { permitted: self, receipt }
+        Intended { permitted: self, receipt, result_salt }
     }
 }
 

@@ -17,7 +17,8 @@ pub struct Labelled {
 
 impl Labelled {
     /// What the record will say of it.
-    pub(crate) fn outcome(&self, salt: &Salt, upstream_micros: u64) -> OutcomeBody {
+    pub(crate) fn outcome(&self, upstream_micros: u64) -> OutcomeBody {
+        let salt = &self.intended.result_salt;
         let resolved = &self.intended.permitted.resolved;
         let (outcome, why, bytes) = match &self.result {
             UntrustedResult::Answered(answer) => answered(answer),
@@ -32,6 +33,14 @@ impl Labelled {
             result: bytes.map(|bytes| Commitment::to(salt, "result", bytes)),
             result_bytes: bytes.map_or(0, |bytes| bytes.len() as u64),
             upstream_micros,
+        }
+    }
+
+    /// What blinds the result in the record, when there is one.
+    pub(crate) fn salts(&self) -> Vec<(&'static str, Salt)> {
+        match &self.result {
+            UntrustedResult::Answered(_) => vec![("result", self.intended.result_salt.clone())],
+            UntrustedResult::NotSent(..) | UntrustedResult::Unknown(..) => Vec::new(),
         }
     }
 

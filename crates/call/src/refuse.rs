@@ -12,6 +12,7 @@ use ports::record::{Expect, Item};
 use crate::bound::Bound;
 use crate::driver::Door;
 use crate::received::Stamp;
+use crate::resolved::Resolved;
 
 /// A refusal on its way out, with the id it is recorded under.
 #[derive(Debug)]
@@ -48,6 +49,11 @@ impl Door {
         self.record_refusal(early.stamp.id, Body::Refusal(body), Vec::new(), denial).await
     }
 
+    /// Records a refusal of a resolved call.
+    pub(crate) async fn refuse_resolved(&self, resolved: &Resolved, denial: Denial) -> Refused {
+        self.refuse_decided(&resolved.bound, &resolved.tool, &resolved.canonical, denial).await
+    }
+
     /// Records a refusal of a call whose tool is known to the principal.
     pub(crate) async fn refuse_decided(
         &self,
@@ -56,10 +62,17 @@ impl Door {
         canonical: &str,
         denial: Denial,
     ) -> Refused {
-        let id = bound.stamp().id;
-        let salt = match self.salt() {
-            Ok(salt) => salt,
-            Err(fault) => return Refused { call: id, denial: Denial::indeterminate(fault.to_string()) },
+        let Ok(salt) = self.salt() else {
+            // Without a salt there can be no commitment to the arguments, but there can be an entry.
+            let early = Early {
+                stamp: *bound.stamp(),
+                principal: bound.principal(),
+                task: bound.task.id.clone(),
+                endpoint: &bound.call().endpoint,
+                method: "tools/call",
+                named: &bound.call().name,
+            };
+            return self.refuse_early(early, denial).await;
         };
         let verdict = match denial.reason {
             Reason::ApprovalRequired => Verdict::Park,
@@ -68,7 +81,8 @@ impl Door {
         let facts =
             DecisionFacts { bound, tool, canonical, policies: &denial.policies, why: &denial.private };
         let body = self.decision(&facts, verdict, &salt);
-        self.record_refusal(id, Body::Decision(body), vec![("arguments", salt)], denial).await
+        let salts = vec![("arguments", salt)];
+        self.record_refusal(bound.stamp().id, Body::Decision(body), salts, denial).await
     }
 
     pub(crate) fn decision(&self, facts: &DecisionFacts<'_>, verdict: Verdict, salt: &Salt) -> DecisionBody {

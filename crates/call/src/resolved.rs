@@ -50,7 +50,7 @@ impl Bound {
     pub fn resolve(self, lookup: &Lookup<'_>) -> Result<Resolved, Box<Unresolved>> {
         let snapshot = Arc::clone(&self.identified.caller.snapshot);
         let call = &self.identified.received.call;
-        let tool = match find(call, &snapshot, lookup, self.principal()) {
+        let tool = match find(&self, &snapshot, lookup) {
             Ok(tool) => tool,
             Err(denial) => return Err(Box::new(Unresolved { bound: self, tool: None, denial })),
         };
@@ -111,12 +111,8 @@ fn named(call: &ToolCall, snapshot: &Snapshot) -> Option<ToolRef> {
     }
 }
 
-fn find(
-    call: &ToolCall,
-    snapshot: &Snapshot,
-    lookup: &Lookup<'_>,
-    principal: &Principal,
-) -> Result<PinnedTool, Denial> {
+fn find(bound: &Bound, snapshot: &Snapshot, lookup: &Lookup<'_>) -> Result<PinnedTool, Denial> {
+    let (call, principal) = (bound.call(), bound.principal());
     let unknown = |private: &str| Denial::unknown_tool(&call.name).with_private(private);
     let Some(name) = named(call, snapshot) else {
         return Err(unknown("no tool of that name"));
@@ -129,7 +125,8 @@ fn find(
     };
     let changed = listed.is_some_and(|listed| listed != record.digest);
     if !record.usable() {
-        return Err(if changed {
+        // That a tool changed is told only to whom policy still lets know it.
+        return Err(if changed && snapshot.policy.could_permit(principal, &bound.task, &name) {
             changed_since_listed()
         } else {
             unknown("the tool is in quarantine, or gone")

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ledger::{Body, Entry, Outcome, OutcomeBody, Verdict};
 use model::denial::{Denial, Reason};
+use model::digest::Salt;
 use model::ids::CallId;
 use policy::ApprovalEvidence;
 use ports::broker::LeaseRequest;
@@ -44,8 +45,10 @@ impl Door {
         cancel: CancelToken,
         progress: mpsc::Sender<Progress>,
     ) -> Finished {
-        let id = resolved.stamp().id;
         let sequencer = self.sequencers.of(resolved.task(), self.limits.open_calls_per_task_max);
+        // Listed as open before anything is staged: a revocation that commits after this call's intent finds it.
+        let (id, agent) = (resolved.stamp().id, resolved.principal().agent.clone());
+        let _open = self.open.enter(id, agent, resolved.tool().name.clone(), cancel.clone());
         let mut resolved = resolved;
         for _ in 0..DECISIONS_MAX {
             let revision = sequencer.revision();
@@ -66,8 +69,9 @@ impl Door {
                 Intent::Refused(refused) => return Finished::Refused(refused),
             }
         }
-        let why = format!("the facts changed under {DECISIONS_MAX} decisions in a row");
-        Finished::Refused(Refused { call: id, denial: Denial::indeterminate(why) })
+        let denial =
+            Denial::indeterminate(format!("the facts changed under {DECISIONS_MAX} decisions in a row"));
+        Finished::Refused(self.refuse_resolved(&resolved, denial).await)
     }
 
     /// State 5, and 6 when policy asks for a person: with evidence the call is decided again.
@@ -78,32 +82,30 @@ impl Door {
             Decided::Deny(denied) => *denied,
             Decided::Park(parked) => match self.ports.approvals.evidence(&parked.call()).await {
                 Ok(evidence) if evidence.count == 0 => parked.nobody_to_ask(),
-                Err(_) => parked.nobody_to_ask(),
                 Ok(evidence) => match parked.decide_again(&evidence, now) {
                     Decided::Permit(permitted) => return Ok(*permitted),
                     Decided::Deny(denied) => *denied,
                     Decided::Park(parked) => parked.nobody_to_ask(),
                 },
+                Err(fault) => parked.cannot_tell(fault.to_string()),
             },
         };
-        let resolved = &denied.resolved;
-        Err(self.refuse_decided(&resolved.bound, &resolved.tool, &resolved.canonical, denied.denial).await)
+        Err(self.refuse_resolved(&denied.resolved, denied.denial).await)
     }
 
     /// Resolves a call anew under the current snapshot, after the one it carried went stale.
     async fn again(&self, resolved: Resolved) -> Result<Resolved, Refused> {
+        let snapshot = self.ports.snapshots.current();
+        let agent = snapshot.agents.by_name(&resolved.principal().agent).filter(|a| a.removed.is_none());
+        let Some(facts) = agent.map(|agent| Arc::clone(&agent.facts)) else {
+            let denial = Denial::new(Reason::InvalidCredential, "this agent was removed");
+            return Err(self.refuse_resolved(&resolved, denial).await);
+        };
         let bound = resolved.bound;
         let stamp = *bound.stamp();
         let mut caller = bound.identified.caller;
-        caller.snapshot = self.ports.snapshots.current();
-        let still_known = caller.snapshot.agents.by_name(&caller.principal.agent);
-        match still_known {
-            Some(agent) if agent.removed.is_none() => caller.principal.facts = Arc::clone(&agent.facts),
-            _ => {
-                let denial = Denial::new(Reason::InvalidCredential, "this agent was removed");
-                return Err(Refused { call: stamp.id, denial });
-            }
-        }
+        caller.principal.facts = facts;
+        caller.snapshot = snapshot;
         self.resolve(stamp, caller, bound.identified.received.call).await
     }
 
@@ -116,10 +118,8 @@ impl Door {
         cancel: &CancelToken,
     ) -> Intent {
         let id = permitted.resolved.stamp().id;
-        let refuse = async |permitted: &Permitted, denial: Denial| {
-            let resolved = &permitted.resolved;
-            self.refuse_decided(&resolved.bound, &resolved.tool, &resolved.canonical, denial).await
-        };
+        let refuse =
+            async |permitted: &Permitted, denial| self.refuse_resolved(&permitted.resolved, denial).await;
         if let Some(reason) = cancel.reason() {
             let denial = Denial::new(reason, "the call was cancelled before anything was sent");
             return Intent::Refused(refuse(&permitted, denial).await);
@@ -127,10 +127,8 @@ impl Door {
         let item = match self.intent_item(&permitted) {
             Ok(item) => item,
             Err(fault) => {
-                return Intent::Refused(Refused {
-                    call: id,
-                    denial: Denial::indeterminate(fault.to_string()),
-                });
+                let denial = Denial::indeterminate(fault.to_string());
+                return Intent::Refused(refuse(&permitted, denial).await);
             }
         };
         match sequencer.stage(revision, self.ports.record.as_ref(), item) {
@@ -173,15 +171,20 @@ impl Door {
     ) -> Finished {
         let resolved = &intended.permitted.resolved;
         let id = resolved.stamp().id;
-        let tool = resolved.tool().name.clone();
-        let guard = self.open.enter(id, resolved.principal().agent.clone(), tool.clone(), cancel.clone());
-        let request = LeaseRequest { call: id, task: resolved.task().id.clone(), server: tool.server };
+        let server = resolved.tool().name.server.clone();
+        let request = LeaseRequest { call: id, task: resolved.task().id.clone(), server };
         let started = self.ports.clock.elapsed();
-        let labelled = self.send(intended, &request, cancel, progress).await;
+        // Drawn before anything is sent: afterwards the outcome has to be written, come what may.
+        let (salt, labelled) = match self.salt() {
+            Ok(salt) => (salt, self.send(intended, &request, cancel, progress).await),
+            Err(fault) => {
+                let result = UntrustedResult::NotSent(Reason::Indeterminate, fault.to_string());
+                (Salt([0; 32]), Labelled { intended, result })
+            }
+        };
         let upstream_micros = micros(self.ports.clock.elapsed().saturating_sub(started));
-        let finished = self.record_outcome(id, labelled, upstream_micros).await;
+        let finished = self.record_outcome(id, labelled, salt, upstream_micros).await;
         self.ports.broker.release(&request).await;
-        drop(guard);
         finished
     }
 
@@ -211,13 +214,13 @@ impl Door {
         forwarded.label(result)
     }
 
-    async fn record_outcome(&self, id: CallId, labelled: Labelled, upstream_micros: u64) -> Finished {
-        let refuse =
-            |why: String| Finished::Refused(Refused { call: id, denial: Denial::indeterminate(why) });
-        let salt = match self.salt() {
-            Ok(salt) => salt,
-            Err(fault) => return refuse(fault.to_string()),
-        };
+    async fn record_outcome(
+        &self,
+        id: CallId,
+        labelled: Labelled,
+        salt: Salt,
+        upstream_micros: u64,
+    ) -> Finished {
         let body: OutcomeBody = labelled.outcome(&salt, upstream_micros);
         let has_result = matches!(body.outcome, Outcome::Completed | Outcome::ToolError);
         let salts = if has_result { vec![("result", salt)] } else { Vec::new() };
@@ -229,11 +232,20 @@ impl Door {
             Err(fault) => Err(fault.to_string()),
         };
         match recorded {
-            Err(why) => refuse(why),
+            Err(why) => Finished::Refused(Refused { call: id, denial: withheld(why) }),
             Ok(_) => match labelled.record().release() {
                 Ok(answer) => Finished::Answered(id, answer),
                 Err(denial) => Finished::Refused(Refused { call: id, denial }),
             },
         }
     }
+}
+
+/// The outcome is not durable, so the answer stays here; the caller must not take that for "nothing happened".
+fn withheld(why: String) -> Denial {
+    Denial::new(
+        Reason::Indeterminate,
+        "the outcome of this call could not be recorded, so its answer is withheld; the tool may have acted",
+    )
+    .with_private(why)
 }

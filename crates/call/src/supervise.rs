@@ -12,15 +12,15 @@ use ports::BoxFuture;
 pub(crate) struct Panicked;
 
 /// Polls a future and turns a panic into [`Panicked`].
-pub(crate) struct CatchPanic<T>(BoxFuture<'static, T>);
+pub(crate) struct CatchPanic<'a, T>(BoxFuture<'a, T>);
 
-impl<T> CatchPanic<T> {
-    pub(crate) fn new(future: impl Future<Output = T> + Send + 'static) -> Self {
+impl<'a, T> CatchPanic<'a, T> {
+    pub(crate) fn new(future: impl Future<Output = T> + Send + 'a) -> Self {
         Self(Box::pin(future))
     }
 }
 
-impl<T> Future for CatchPanic<T> {
+impl<T> Future for CatchPanic<'_, T> {
     type Output = Result<T, Panicked>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {

@@ -125,8 +125,8 @@ def bodies():
         "result-and-method": (json.dumps(call_body(result={})).encode(), 400, (-32600,)),
         "deep": ((call % ('{"text":' + deep + "}")).encode(), 400, (-32600,)),
         "long-number": ((call % ('{"count":1' + "0" * 5000 + "}")).encode(), 400, (-32600,)),
-        "oversized": ((call % ('{"text":"' + "x" * 70000 + '"}')).encode(), 413, (-32600, None)),
-        "oversized-lie": (b"x" * 2_000_000, 413, (-32600, None)),
+        "oversized": ((call % ('{"text":"' + "x" * 70000 + '"}')).encode(), 413, (-32600, "malformed")),
+        "oversized-lie": (b"x" * 2_000_000, 413, (-32600, "malformed")),
     }
 
 
@@ -417,7 +417,7 @@ def check_headers(results, world):
 def check_origins(results, world):
     body = json.dumps(call_body()).encode()
     for origin in ("https://evil.example", "http://localhost.evil.example", "null", "http://127.0.0.1.evil.example",
-                   "file://", "https://127.0.0.1:1"):
+                   "file://"):
         with results.check(f"origin/{origin.replace('/', '_')}"), world.nothing_forwarded():
             reply = world.door.send(body, [*call_headers(world.key), ("Origin", origin)])
             require(reply.status == 403, f"{reply!r}")

@@ -27,7 +27,7 @@ STDIO = {
     "flood": (LIMIT, VIOLATION),
     "garbage": (TIMEOUT, VIOLATION),
     "wrong_id": (TIMEOUT, VIOLATION),
-    "not_a_result": (VIOLATION,),
+    "not_a_result": (VIOLATION, TIMEOUT),
     "bad_content": (VIOLATION,),
     "duplicate_keys": (VIOLATION, TIMEOUT),
     "deep": (VIOLATION, TIMEOUT),
@@ -173,7 +173,7 @@ def check_kept(results, world):
     for server in ("stdio", "http"):
         with results.check(f"{server}/error-is-relayed"):
             reply = world.call(f"{server}__error")
-            require(reply.code() == -32050 and reply.error()["message"] == "out of paper", f"{reply!r}")
+            require(reply.code() == 4711 and reply.error()["message"] == "out of paper", f"{reply!r}")
             require(reply.error().get("data") == [1], f"{reply!r}")
             require(outcome_of(world.gate, server, "error")["outcome"] == "tool_error", "not recorded as tool_error")
         with results.check(f"{server}/second-answer-is-dropped"):

@@ -46,9 +46,9 @@ class Inspector:
     def ask(self, target, mode, *request):
         where = [target["url"], "--transport", "http"] if "url" in target else target["command"]
         header = ["--header", f"Authorization: Bearer {target['token']}"] if target.get("token") else []
-        env = {**self.env, **target.get("env", {})}
-        argv = ["node", INSPECTOR, "--cli", *where, *header, "--protocol-era", mode, *request, "--format", "json"]
-        code, out, err = lib.run(argv, 90, env)
+        variables = [part for pair in target.get("env", {}).items() for part in ("-e", "=".join(pair))]
+        argv = ["node", INSPECTOR, "--cli", *where, *variables, *header, "--protocol-era", mode, *request, "--format", "json"]
+        code, out, err = lib.run(argv, 90, self.env)
         lib.require(code in (0, 5) and out.strip(), f"inspector ({mode}) ended with {code}: {err[-1500:]}")
         return json.loads(out)["result"]
 

@@ -124,7 +124,7 @@ class Server:
                  % (json.dumps(message["id"]).encode(), b'{"a":' * 50000 + b"1", b"}" * 50000))
 
     def tool_error(self, message, _arguments, _wire):
-        return {"jsonrpc": "2.0", "id": message["id"], "error": {"code": -32050, "message": "out of paper", "data": [1]}}
+        return {"jsonrpc": "2.0", "id": message["id"], "error": {"code": 4711, "message": "out of paper", "data": [1]}}
 
     def tool_ask_client(self, message, _arguments, wire):
         wire.send({"jsonrpc": "2.0", "id": "ask-1", "method": "roots/list"})
@@ -238,7 +238,8 @@ class Http(BaseHTTPRequestHandler):
     def plain(self, status, body, kind="application/json", more=()):
         self.answered = True
         self.send_response(status)
-        for header in (("Content-Type", kind), ("Content-Length", str(len(body))), *more):
+        typed = [("Content-Type", kind)] if body else []
+        for header in (*typed, ("Content-Length", str(len(body))), *more):
             self.send_header(*header)
         self.end_headers()
         self.wfile.write(body)

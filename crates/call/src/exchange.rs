@@ -18,6 +18,10 @@ pub(crate) struct Exchange {
 
 impl Exchange {
     pub(crate) async fn run(self, forward: Forward) -> Result<Answer, UpstreamFault> {
+        if let Some(reason) = self.cancel.reason() {
+            let private = "cancelled before sending".to_owned();
+            return Err(UpstreamFault { sent: Sent::No, reason, private });
+        }
         let opening = self.door.ports.upstreams.open(forward);
         let mut stream = tokio::select! {
             biased;

@@ -4,12 +4,12 @@
 
 use std::sync::Arc;
 
-use ledger::{Body, Entry, Outcome, OutcomeBody, Verdict};
+use ledger::{Body, Entry, Verdict};
 use model::denial::{Denial, Reason};
 use model::digest::Salt;
 use model::ids::CallId;
 use policy::ApprovalEvidence;
-use ports::broker::LeaseRequest;
+use ports::broker::{Lease, LeaseRequest};
 use ports::fault::Fault;
 use ports::record::{CommitFault, Expect, Item};
 use ports::upstream::Progress;
@@ -124,8 +124,8 @@ impl Door {
             let denial = Denial::new(reason, "the call was cancelled before anything was sent");
             return Intent::Refused(refuse(&permitted, denial).await);
         }
-        let item = match self.intent_item(&permitted) {
-            Ok(item) => item,
+        let (item, result_salt) = match self.intent_item(&permitted) {
+            Ok(made) => made,
             Err(fault) => {
                 let denial = Denial::indeterminate(fault.to_string());
                 return Intent::Refused(refuse(&permitted, denial).await);
@@ -135,7 +135,7 @@ impl Door {
             Err(StageRefusal::Changed) => Intent::Moved(Box::new(permitted)),
             Err(StageRefusal::Denied(denial)) => Intent::Refused(refuse(&permitted, denial).await),
             Ok((reservation, pending)) => match pending.await {
-                Ok(receipt) => Intent::Durable(Box::new(permitted.intend(receipt)), reservation),
+                Ok(receipt) => Intent::Durable(Box::new(permitted.intend(receipt, result_salt)), reservation),
                 Err(CommitFault::EpochMoved) => Intent::Moved(Box::new(permitted)),
                 Err(fault @ CommitFault::Fenced(_)) => {
                     let denial = Denial::indeterminate(fault.to_string());
@@ -145,9 +145,10 @@ impl Door {
         }
     }
 
-    fn intent_item(&self, permitted: &Permitted) -> Result<Item, Fault> {
+    /// The intent, and the salt that its result will be blinded with: afterwards nothing may be missing.
+    fn intent_item(&self, permitted: &Permitted) -> Result<(Item, Salt), Fault> {
         let resolved = &permitted.resolved;
-        let salt = self.salt()?;
+        let (salt, result_salt) = (self.salt()?, self.salt()?);
         let facts = DecisionFacts {
             bound: &resolved.bound,
             tool: &resolved.tool,
@@ -159,7 +160,7 @@ impl Door {
         let epoch = resolved.snapshot().epoch;
         let entry = Entry { at: self.ports.clock.now(), epoch, body };
         let salts = vec![("arguments", salt)];
-        Ok(Item { entry, salts, expects: Expect::Epoch(epoch), listed: None })
+        Ok((Item { entry, salts, expects: Expect::Epoch(epoch), listed: None }, result_salt))
     }
 
     /// States 8 to 11. A panic inside becomes the outcome `unknown`.
@@ -174,17 +175,11 @@ impl Door {
         let server = resolved.tool().name.server.clone();
         let request = LeaseRequest { call: id, task: resolved.task().id.clone(), server };
         let started = self.ports.clock.elapsed();
-        // Drawn before anything is sent: afterwards the outcome has to be written, come what may.
-        let (salt, labelled) = match self.salt() {
-            Ok(salt) => (salt, self.send(intended, &request, cancel, progress).await),
-            Err(fault) => {
-                let result = UntrustedResult::NotSent(Reason::Indeterminate, fault.to_string());
-                (Salt([0; 32]), Labelled { intended, result })
-            }
-        };
+        let labelled = self.send(intended, &request, cancel, progress).await;
         let upstream_micros = micros(self.ports.clock.elapsed().saturating_sub(started));
-        let finished = self.record_outcome(id, labelled, salt, upstream_micros).await;
-        self.ports.broker.release(&request).await;
+        let finished = self.record_outcome(id, labelled, upstream_micros).await;
+        // The outcome is recorded: a panic in giving the lease back takes nothing from the caller.
+        drop(CatchPanic::new(async { self.ports.broker.release(&request).await }).await);
         finished
     }
 
@@ -196,11 +191,10 @@ impl Door {
         cancel: CancelToken,
         progress: mpsc::Sender<Progress>,
     ) -> Labelled {
-        let lease = match self.ports.broker.lease(request).await {
+        let lease = match self.lease(&intended, request, &cancel).await {
             Ok(lease) => lease,
-            Err(denial) => {
-                let result = UntrustedResult::NotSent(denial.reason, denial.private);
-                return Labelled { intended, result };
+            Err((reason, why)) => {
+                return Labelled { intended, result: UntrustedResult::NotSent(reason, why) };
             }
         };
         let (forwarded, forward) = intended.lease(lease).forward(&self.limits);
@@ -214,16 +208,31 @@ impl Door {
         forwarded.label(result)
     }
 
-    async fn record_outcome(
+    /// State 8. A lease that does not come is heard no longer than the call is wanted.
+    async fn lease(
         &self,
-        id: CallId,
-        labelled: Labelled,
-        salt: Salt,
-        upstream_micros: u64,
-    ) -> Finished {
-        let body: OutcomeBody = labelled.outcome(&salt, upstream_micros);
-        let has_result = matches!(body.outcome, Outcome::Completed | Outcome::ToolError);
-        let salts = if has_result { vec![("result", salt)] } else { Vec::new() };
+        intended: &Intended,
+        request: &LeaseRequest,
+        cancel: &CancelToken,
+    ) -> Result<Lease, (Reason, String)> {
+        let leasing = CatchPanic::new(async { self.ports.broker.lease(request).await });
+        let lease = tokio::select! {
+            biased;
+            reason = cancel.cancelled() => return Err((reason, "cancelled before a lease was there".into())),
+            leased = leasing => match leased {
+                Ok(leased) => leased.map_err(|denial| (denial.reason, denial.private))?,
+                Err(_) => return Err((Reason::Indeterminate, "a panic while leasing".into())),
+            },
+        };
+        let policy = &self.ports.snapshots.current().policy;
+        if intended.permitted.stands_under(policy, self.ports.clock.now()) {
+            return Ok(lease);
+        }
+        Err((Reason::Revoked, "the policies in force by now do not permit it".into()))
+    }
+
+    async fn record_outcome(&self, id: CallId, labelled: Labelled, upstream_micros: u64) -> Finished {
+        let (body, salts) = (labelled.outcome(upstream_micros), labelled.salts());
         let epoch = self.ports.snapshots.current().epoch;
         let entry = Entry { at: self.ports.clock.now(), epoch, body: Body::Outcome(body) };
         let item = Item { entry, salts, expects: Expect::Nothing, listed: None };

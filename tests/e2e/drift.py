@@ -76,6 +76,16 @@ class World:
         require(name not in self.door.tools() and name not in self.session.tools(), "it is still listed")
         require(self.calls() == before, "the call reached the upstream")
 
+    def hidden(self, name):
+        """A tool that was listed and has changed: refused as changed, no longer listed, and still refused."""
+        self.changed(name)
+        require(name not in self.door.tools() and name not in self.session.tools(), "it is still listed")
+        before = self.calls()
+        for caller, called in ((self.door, name), (self.session, name), (self.door.at("/mcp/s"), name[3:])):
+            reply = caller.call(called, {"text": "x"})
+            require(reply.error() or reply.result().get("isError"), f"{reply!r}")
+        require(self.calls() == before, "the call reached the upstream")
+
     def served(self, name):
         reply = self.door.call(name, {"text": "x"})
         require(reply.result() and not reply.result().get("isError"), f"{reply!r}")
@@ -91,6 +101,9 @@ class World:
 
 def check_new_and_changed(results, world):
     require(world.door.tools() == world.session.tools(), "the two wires list different tools")
+    with results.check("announced/served-at-first"):
+        world.served("s__steady")
+        world.served("s__moving")
     with results.check("announced/new-tool-is-quarantined"):
         world.tools["fresh"] = tool("fresh")
         world.save()
@@ -106,10 +119,17 @@ def check_new_and_changed(results, world):
         world.tools["moving"]["description"] = "Says something else."
         world.save()
         world.wait_status("s__moving", "quarantined")
-        world.refused("s__moving")
+        world.hidden("s__moving")
         world.served("s__steady")
     with results.check("announced/definition-changed-until-listed-again"):
         world.gate.certify_named("s__moving")
+        require("s__moving" in world.door.tools(), "not listed after certification")
+        world.served("s__moving")
+        world.tools["moving"]["description"] = "Says a third thing."
+        world.save()
+        world.wait_status("s__moving", "quarantined")
+        world.gate.certify_named("s__moving")
+        world.changed("s__moving")
         world.changed("s__moving")
         require("s__moving" in world.door.tools(), "not listed after certification")
         world.served("s__moving")
@@ -124,7 +144,7 @@ def check_new_and_changed(results, world):
             change(world.tools["moving"])
             world.save()
             world.wait_status("s__moving", "quarantined")
-            world.refused("s__moving")
+            world.changed("s__moving")
             world.gate.certify_named("s__moving")
             world.changed("s__moving")
             world.door.tools()
@@ -133,10 +153,10 @@ def check_new_and_changed(results, world):
     del world.tools["moving"]["outputSchema"]
     with results.check("announced/back-to-a-certified-definition"):
         world.save()
-        lib.wait_for("the old definition", lambda: "outputSchema" not in json.dumps(
-            world.gate.json("tools", "show", "s__moving")), 20)
+        lib.wait_for("the old definition", lambda: "outputSchema" not in world.gate.json(
+            "tools", "show", "s__moving")["definition_text"], 20)
         if world.status("s__moving") == "quarantined":
-            world.refused("s__moving")
+            world.changed("s__moving")
             world.gate.certify_named("s__moving")
         world.door.tools()
         world.served("s__moving")
@@ -207,7 +227,7 @@ def check_restart(results, world):
         require(world.calls() == before, "a call reached the upstream")
         world.wait_status("s__steady", "quarantined")
         world.session = world.door.session()
-        world.refused("s__steady")
+        world.hidden("s__steady")
     with results.check("restart/listed-digest-is-remembered"):
         world.gate.certify_named("s__steady")
         world.gate.restart()

@@ -260,6 +260,14 @@ impl UpstreamResult {
         self.tree.get("isError") == Some(&Json::Bool(true))
     }
 
+    /// Whether what it says of itself has the shape of a result of `tools/call`: `content` a list, `isError` a
+    /// boolean, each if it is there.
+    #[must_use]
+    pub fn has_tool_shape(&self) -> bool {
+        let content = self.tree.get("content").is_none_or(|content| matches!(content, Json::Array(_)));
+        content && self.tree.get("isError").is_none_or(|flag| matches!(flag, Json::Bool(_)))
+    }
+
     /// `nextCursor`: another page follows. An empty cursor is a cursor.
     #[must_use]
     pub fn next_cursor(&self) -> Option<&str> {

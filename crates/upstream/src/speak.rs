@@ -58,6 +58,9 @@ pub(crate) fn answer(
     match outcome {
         Outcome::Result(result) if result.raw().as_bytes().len() > bytes_max => too_large(),
         Outcome::Result(result) => match result.kind() {
+            ResultKind::Complete if !result.has_tool_shape() => {
+                Err(violation(server, "its result has not the shape of a result of `tools/call`"))
+            }
             ResultKind::Complete => {
                 Ok(Answer::Result { result: result.raw().clone(), is_error: result.is_error() })
             }

@@ -158,6 +158,23 @@ fn lies_are_violations() {
     }
 }
 
+#[test]
+fn a_result_of_another_shape_is_told_apart() {
+    for (result, good) in [
+        (r#"{"content":[],"isError":false}"#, true),
+        (r#"{"structuredContent":5}"#, true),
+        (r#"{"content":"text"}"#, false),
+        (r#"{"content":[],"isError":"maybe"}"#, false),
+        (r#"{"content":null}"#, false),
+    ] {
+        let text = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{result}}}"#);
+        let Ok(UpstreamMessage::Response { outcome: Outcome::Result(result), .. }) = read(&text) else {
+            panic!("{text}");
+        };
+        assert_eq!(result.has_tool_shape(), good, "{text}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..80)) {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ledger::Entry;
 use model::agent_key::{CredentialKind, NewCredential};
 use model::ids::{AgentId, GroupName};
 use model::principal::{Agent, AgentFacts, AgentKey};
@@ -10,6 +11,7 @@ use ports::control::ControlChange;
 use ports::secret::Secret;
 use ports::snapshot::Directory;
 
+use crate::change::{Change, Takes, Turn};
 use crate::{Admin, AdminError, Picture};
 
 /// Longest life of a key, in days.
@@ -61,7 +63,7 @@ impl Admin {
     /// # Errors
     /// When the name was ever taken, or the life of the key is out of bounds.
     pub async fn add_agent(&self, by: &str, new: NewAgent) -> Result<NewAgentKey, AdminError> {
-        let _one_at_a_time = self.gate.lock().await;
+        let turn = self.turn().await;
         if let Some(taken) = self.current().agents.by_name(&new.id) {
             let state =
                 if taken.removed.is_some() { "was removed, and its name stays taken" } else { "exists" };
@@ -82,8 +84,9 @@ impl Admin {
             added: key.created,
             removed: None,
         };
-        self.put_agent(by, "agent.added", agent, format!("key {} until {}", key.id.0, key.expires.rfc3339()))
-            .await?;
+        let detail = format!("key {} until {}", key.id.0, key.expires.rfc3339());
+        let entry = self.entry(by, "agent.added", new.id.to_string(), detail);
+        self.put_agent(turn, agent, entry, Takes::Nothing).await?;
         Ok(NewAgentKey { agent: new.id, key: Secret::new(credential.text), expires: key.expires })
     }
 
@@ -98,7 +101,7 @@ impl Admin {
         key_days: i64,
         overlap_seconds: i64,
     ) -> Result<NewAgentKey, AdminError> {
-        let _one_at_a_time = self.gate.lock().await;
+        let turn = self.turn().await;
         let mut agent = self.living(id)?;
         let (credential, key) = self.new_key(key_days)?;
         let now = key.created;
@@ -107,6 +110,8 @@ impl Admin {
         for old in &mut agent.keys {
             old.expires = old.expires.min(end);
         }
+        // Without overlap none is left.
+        agent.keys.retain(|old| old.expires > now);
         agent.keys.push(key.clone());
         if agent.keys.len() > KEYS_MAX {
             return Err(AdminError::Refused(format!(
@@ -115,7 +120,8 @@ impl Admin {
         }
         let detail =
             format!("key {} until {}; earlier keys end {}", key.id.0, key.expires.rfc3339(), end.rfc3339());
-        self.put_agent(by, "key.rotated", agent, detail).await?;
+        let entry = self.entry(by, "key.rotated", id.to_string(), detail);
+        self.put_agent(turn, agent, entry, Takes::Nothing).await?;
         Ok(NewAgentKey { agent: id.clone(), key: Secret::new(credential.text), expires: key.expires })
     }
 
@@ -124,13 +130,12 @@ impl Admin {
     /// # Errors
     /// When there is no such agent.
     pub async fn remove_agent(&self, by: &str, id: &AgentId) -> Result<(), AdminError> {
-        let _one_at_a_time = self.gate.lock().await;
+        let turn = self.turn().await;
         let mut agent = self.living(id)?;
         agent.removed = Some(self.ports.clock.now());
         agent.keys.clear();
-        self.put_agent(by, "agent.removed", agent, String::new()).await?;
-        self.ports.revocation.agent_removed(id).await;
-        Ok(())
+        let entry = self.entry(by, "agent.removed", id.to_string(), String::new());
+        self.put_agent(turn, agent, entry, Takes::Agent(id.clone())).await
     }
 
     /// All agents, by name.
@@ -176,18 +181,18 @@ impl Admin {
 
     async fn put_agent(
         &self,
-        by: &str,
-        what: &'static str,
+        turn: Turn,
         agent: Agent,
-        detail: String,
+        entry: Entry,
+        takes: Takes,
     ) -> Result<(), AdminError> {
-        let entry = self.entry(by, what, agent.id.to_string(), detail);
-        let epoch = self.apply(ControlChange::PutAgent(agent.clone()), vec![entry]).await?;
         let current = self.current();
         let mut all: Vec<Agent> = current.agents.all().map(|kept| Agent::clone(kept)).collect();
         all.retain(|kept| kept.id != agent.id);
-        all.push(agent);
-        Picture { agents: Directory::new(&all), ..Picture::of(&current) }.publish(self, epoch);
+        all.push(agent.clone());
+        let next = Picture { agents: Directory::new(&all), ..Picture::of(&current) };
+        let (change, entries) = (ControlChange::PutAgent(agent), vec![entry]);
+        self.carry_out(turn, Change { change, entries, next, takes, loaded: None }).await?;
         Ok(())
     }
 }

@@ -4,6 +4,7 @@
 //! every change is durable with its entry, then published, then what it took away is cancelled; in that order.
 
 mod agents;
+mod change;
 mod observe;
 mod start;
 mod tools;
@@ -15,7 +16,7 @@ use ledger::{Body, ControlBody, Entry};
 use model::ids::{Epoch, ServerName};
 use model::tool::{ToolRef, ToolStatus};
 use policy::{PolicyProblem, PolicySnapshot, PolicySource, ServerFacts, ToolFacts};
-use ports::clock::{Clock, Entropy};
+use ports::clock::{Clock, Entropy, Spawner};
 use ports::control::{Control, ControlChange};
 use ports::fault::Fault;
 use ports::record::Records;
@@ -26,6 +27,8 @@ use registry::{Catalog, Names};
 pub use agents::{AgentView, NewAgent, NewAgentKey};
 pub use start::{Policies, StartFault, Started};
 pub use tools::{BulkReport, CertifyNamed};
+
+use change::{Change, Takes};
 
 /// What administration reaches the world through.
 #[derive(Clone)]
@@ -42,6 +45,8 @@ pub struct AdminPorts {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
+    /// Where changes run, so that they end whoever stops waiting for them.
+    pub spawner: Arc<dyn Spawner>,
 }
 
 /// What comes from files: policies, and what the configuration says of servers.
@@ -84,10 +89,10 @@ fn first(problems: &[PolicyProblem]) -> String {
 /// The use cases. One change at a time.
 pub struct Admin {
     ports: AdminPorts,
-    sources: Mutex<Sources>,
+    sources: Arc<Mutex<Sources>>,
     /// What each server listed that could not be taken, by server: shown to operators.
     refused: Mutex<BTreeMap<ServerName, Vec<String>>>,
-    gate: tokio::sync::Mutex<()>,
+    gate: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Admin {
@@ -125,11 +130,6 @@ impl Admin {
         Entry { at: self.ports.clock.now(), epoch: self.current().epoch, body }
     }
 
-    /// Makes a change durable and returns the epoch it begins.
-    async fn apply(&self, change: ControlChange, entries: Vec<Entry>) -> Result<Epoch, Fault> {
-        self.ports.control.apply(change, entries).await
-    }
-
     /// Checks policies against the certified tools without putting them into force.
     ///
     /// # Errors
@@ -146,7 +146,7 @@ impl Admin {
     /// # Errors
     /// [`AdminError::Policy`] with every problem; the policies in force stay.
     pub async fn load_policies(&self, policies: Vec<PolicySource>) -> Result<Arc<Snapshot>, AdminError> {
-        let _one_at_a_time = self.gate.lock().await;
+        let turn = self.turn().await;
         let current = self.current();
         let mut sources = self.sources();
         sources.policies = policies;
@@ -154,10 +154,10 @@ impl Admin {
         let digest = compiled.digest();
         let detail = format!("{} files", sources.policies.len());
         let entry = self.entry("config", "policy.loaded", digest.to_string(), detail);
-        let epoch = self.apply(ControlChange::PolicyLoaded(digest), vec![entry]).await?;
-        *self.sources.lock().unwrap_or_else(PoisonError::into_inner) = sources;
-        let next = Picture { policy: Arc::new(compiled), ..Picture::of(&current) }.publish(self, epoch);
-        Ok(next)
+        let next = Picture { policy: Arc::new(compiled), ..Picture::of(&current) };
+        let (change, entries) = (ControlChange::PolicyLoaded(digest), vec![entry]);
+        let change = Change { change, entries, next, takes: Takes::Nothing, loaded: Some(sources) };
+        Ok(self.carry_out(turn, change).await?)
     }
 }
 
@@ -180,12 +180,6 @@ impl Picture {
     fn at(self, epoch: Epoch) -> Arc<Snapshot> {
         let names = Arc::new(Names::of(&self.catalog));
         Arc::new(Snapshot { epoch, agents: self.agents, catalog: self.catalog, names, policy: self.policy })
-    }
-
-    fn publish(self, admin: &Admin, epoch: Epoch) -> Arc<Snapshot> {
-        let next = self.at(epoch);
-        admin.ports.snapshots.publish(Arc::clone(&next));
-        next
     }
 }
 

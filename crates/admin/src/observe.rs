@@ -13,6 +13,7 @@ use ports::fault::Fault;
 use registry::observe::observe;
 use registry::{Change, ChangeKind, Listing};
 
+use crate::change::{Change as Made, Takes};
 use crate::{Admin, Picture};
 
 impl DefinitionObserver for Admin {
@@ -27,7 +28,7 @@ impl DefinitionObserver for Admin {
 
 impl Admin {
     async fn take_listing(&self, server: &ServerName, tools: Vec<RawJson>) -> Result<(), Fault> {
-        let _one_at_a_time = self.gate.lock().await;
+        let turn = self.turn().await;
         let listing = Listing::read(&tools);
         self.keep_refused(server, &listing);
         let current = self.current();
@@ -48,11 +49,11 @@ impl Admin {
             .map(|change| change.record.name.clone())
             .collect();
         let records: Vec<_> = observation.changes.into_iter().map(|change| change.record).collect();
-        let epoch = self.apply(ControlChange::PutTools(records.clone()), entries).await?;
-        let catalog = Arc::new(current.catalog.with(records));
-        Picture { catalog, ..Picture::of(&current) }.publish(self, epoch);
-        self.ports.revocation.tools_withdrawn(&withdrawn).await;
-        Ok(())
+        let catalog = Arc::new(current.catalog.with(records.iter().cloned()));
+        let next = Picture { catalog, ..Picture::of(&current) };
+        let change = ControlChange::PutTools(records);
+        let takes = Takes::Tools(withdrawn);
+        self.carry_out(turn, Made { change, entries, next, takes, loaded: None }).await.map(drop)
     }
 
     fn keep_refused(&self, server: &ServerName, listing: &Listing) {

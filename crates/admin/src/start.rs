@@ -13,7 +13,8 @@ use ports::fault::Fault;
 use ports::snapshot::{Directory, Snapshot};
 use registry::{Catalog, Names};
 
-use crate::{Admin, AdminPorts, Sources, compile};
+use crate::change::{Change, Takes};
+use crate::{Admin, AdminPorts, Picture, Sources, compile};
 
 /// What to do with policies that do not compile.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -81,9 +82,9 @@ impl Started {
     pub fn admin(&self, ports: AdminPorts) -> Arc<Admin> {
         Arc::new(Admin {
             ports,
-            sources: Mutex::new(self.sources.clone()),
+            sources: Arc::new(Mutex::new(self.sources.clone())),
             refused: Mutex::new(BTreeMap::new()),
-            gate: tokio::sync::Mutex::new(()),
+            gate: Arc::default(),
         })
     }
 
@@ -96,10 +97,12 @@ impl Started {
         if self.loaded == Some(digest) {
             return Ok(());
         }
+        let turn = admin.turn().await;
         let detail = format!("{} files", self.sources.policies.len());
         let entry = admin.entry("config", "policy.loaded", digest.to_string(), detail);
-        let epoch = admin.apply(ControlChange::PolicyLoaded(digest), vec![entry]).await?;
-        crate::Picture::of(&admin.current()).publish(admin, epoch);
-        Ok(())
+        let (change, entries) = (ControlChange::PolicyLoaded(digest), vec![entry]);
+        let next = Picture::of(&admin.current());
+        let change = Change { change, entries, next, takes: Takes::Nothing, loaded: None };
+        admin.carry_out(turn, change).await.map(drop)
     }
 }

@@ -9,6 +9,7 @@ use ports::control::ControlChange;
 use registry::certify::{bulk_certifiable, certify};
 use registry::{CertifyRequest, Consent, ToolRecord};
 
+use crate::change::{Change, Takes, Turn};
 use crate::{Admin, AdminError, Picture, compile};
 
 /// One tool to be certified by name.
@@ -43,7 +44,7 @@ impl Admin {
         by: &str,
         server: Option<&ServerName>,
     ) -> Result<BulkReport, AdminError> {
-        let _one_at_a_time = self.gate.lock().await;
+        let turn = self.turn().await;
         let request = CertifyRequest {
             consent: Consent::Bulk,
             risk: None,
@@ -67,7 +68,7 @@ impl Admin {
                 Err(why) => report.left.push((record.name.clone(), why)),
             }
         }
-        self.put_certified(by, records).await?;
+        self.put_certified(turn, by, records).await?;
         Ok(report)
     }
 
@@ -76,7 +77,7 @@ impl Admin {
     /// # Errors
     /// When there is no such tool, when its definition is another by now, or when the policies would not fit.
     pub async fn certify_named(&self, by: &str, named: CertifyNamed) -> Result<ToolRecord, AdminError> {
-        let _one_at_a_time = self.gate.lock().await;
+        let turn = self.turn().await;
         let record = self.tool(&named.tool)?;
         let request = CertifyRequest {
             consent: Consent::ByName(named.shown),
@@ -87,7 +88,7 @@ impl Admin {
         };
         let certified = certify(&record, &request)
             .map_err(|refusal| AdminError::Refused(format!("`{}`: {refusal}", named.tool)))?;
-        self.put_certified(by, vec![certified.clone()]).await?;
+        self.put_certified(turn, by, vec![certified.clone()]).await?;
         Ok(certified)
     }
 
@@ -96,14 +97,15 @@ impl Admin {
     /// # Errors
     /// When there is no such tool.
     pub async fn quarantine(&self, by: &str, tool: &ToolRef) -> Result<(), AdminError> {
-        let _one_at_a_time = self.gate.lock().await;
+        let turn = self.turn().await;
         let record = self.tool(tool)?.quarantined();
         let entry = self.entry(by, "tool.quarantined", tool.to_string(), "by an operator".to_owned());
-        let epoch = self.apply(ControlChange::PutTools(vec![record.clone()]), vec![entry]).await?;
         let current = self.current();
-        let catalog = Arc::new(current.catalog.with([record]));
-        Picture { catalog, ..Picture::of(&current) }.publish(self, epoch);
-        self.ports.revocation.tools_withdrawn(std::slice::from_ref(tool)).await;
+        let catalog = Arc::new(current.catalog.with([record.clone()]));
+        let next = Picture { catalog, ..Picture::of(&current) };
+        let (change, entries) = (ControlChange::PutTools(vec![record]), vec![entry]);
+        let takes = Takes::Tools(vec![tool.clone()]);
+        self.carry_out(turn, Change { change, entries, next, takes, loaded: None }).await?;
         Ok(())
     }
 
@@ -118,7 +120,7 @@ impl Admin {
         })
     }
 
-    async fn put_certified(&self, by: &str, records: Vec<ToolRecord>) -> Result<(), AdminError> {
+    async fn put_certified(&self, turn: Turn, by: &str, records: Vec<ToolRecord>) -> Result<(), AdminError> {
         if records.is_empty() {
             return Ok(());
         }
@@ -132,8 +134,9 @@ impl Admin {
                 self.entry(by, "tool.certified", record.name.to_string(), detail)
             })
             .collect();
-        let epoch = self.apply(ControlChange::PutTools(records), entries).await?;
-        Picture { catalog, policy, ..Picture::of(&current) }.publish(self, epoch);
+        let next = Picture { catalog, policy, ..Picture::of(&current) };
+        let change = ControlChange::PutTools(records);
+        self.carry_out(turn, Change { change, entries, next, takes: Takes::Nothing, loaded: None }).await?;
         Ok(())
     }
 }

@@ -64,6 +64,7 @@ impl Node {
             revocation: Arc::clone(&revoker) as _,
             clock: Arc::clone(&clock) as _,
             entropy: Arc::new(SystemEntropy),
+            spawner: Arc::new(TokioSpawner(tokio::runtime::Handle::current())),
         });
         let upstreams = upstreams(config, &admin)?;
         let ports = Ports {

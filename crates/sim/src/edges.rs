@@ -1,0 +1,218 @@
+//! The small ports: the current picture with its history, leases, approvals, revocation. Must never decide.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use call::Door;
+use model::call::CallDigest;
+use model::denial::{Denial, Reason};
+use model::ids::{AgentId, CallId};
+use model::tool::ToolRef;
+use policy::ApprovalEvidence;
+use ports::BoxFuture;
+use ports::approvals::Approvals;
+use ports::broker::{Broker, Lease, LeaseRequest};
+use ports::fault::Fault;
+use ports::revocation::Revocation;
+use ports::snapshot::{Snapshot, Snapshots};
+use ports::upstream::Upstreams;
+
+use crate::rng::Rng;
+use crate::upstream::SimUpstreams;
+
+/// Every picture that was ever current, in order.
+pub struct SimSnapshots(Mutex<Vec<Arc<Snapshot>>>, Arc<Snapshot>);
+
+impl SimSnapshots {
+    /// Beginning with this one.
+    #[must_use]
+    pub fn new(first: Arc<Snapshot>) -> Self {
+        Self(Mutex::new(vec![Arc::clone(&first)]), first)
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn history(&self) -> Vec<Arc<Snapshot>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Snapshots for SimSnapshots {
+    fn current(&self) -> Arc<Snapshot> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(all.last().unwrap_or(&self.1))
+    }
+
+    fn publish(&self, next: Arc<Snapshot>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(next);
+    }
+}
+
+/// How leasing goes wrong.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LeaseFault {
+    /// It is refused.
+    Refused,
+    /// It never comes.
+    Hangs,
+    /// The adapter panics.
+    Panics,
+}
+
+/// Leases, counted.
+pub struct SimBroker {
+    rng: Rng,
+    /// How often of a hundred something goes wrong.
+    faulty: u64,
+    held: Mutex<HashMap<CallId, u32>>,
+    next: Mutex<Option<LeaseFault>>,
+}
+
+impl SimBroker {
+    /// Of one seed.
+    #[must_use]
+    pub fn new(seed: u64, faulty: u64) -> Self {
+        Self { rng: Rng::new(seed), faulty, held: Mutex::default(), next: Mutex::default() }
+    }
+
+    /// The next lease goes wrong.
+    pub fn fail_next(&self, fault: LeaseFault) {
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
+    }
+
+    /// Calls whose lease was minted and not given back.
+    #[must_use]
+    pub fn held(&self) -> Vec<CallId> {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.iter().filter(|(_, count)| **count > 0).map(|(call, _)| *call).collect()
+    }
+
+    fn fault(&self) -> Option<LeaseFault> {
+        if let Some(fault) = self.next.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Some(fault);
+        }
+        let faults = [LeaseFault::Refused, LeaseFault::Panics];
+        if self.rng.chance(self.faulty) { self.rng.pick(&faults).copied() } else { None }
+    }
+}
+
+impl Broker for SimBroker {
+    fn lease<'a>(&'a self, request: &'a LeaseRequest) -> BoxFuture<'a, Result<Lease, Denial>> {
+        Box::pin(async move {
+            if self.rng.chance(30) {
+                tokio::time::sleep(self.rng.within(Duration::from_millis(2))).await;
+            }
+            match self.fault() {
+                Some(LeaseFault::Refused) => {
+                    return Err(Denial::new(Reason::UpstreamUnavailable, "no credential (simulated)"));
+                }
+                Some(LeaseFault::Hangs) => std::future::pending::<()>().await,
+                Some(LeaseFault::Panics) => std::panic::resume_unwind(Box::new("a simulated panic")),
+                None => {}
+            }
+            let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+            *held.entry(request.call).or_default() += 1;
+            Ok(Lease::NoCredentialNeeded)
+        })
+    }
+
+    fn release<'a>(&'a self, request: &'a LeaseRequest) -> BoxFuture<'a, ()> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.remove(&request.call);
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// What the approvals answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ApprovalsMood {
+    /// There is no evidence.
+    Nobody,
+    /// It cannot be told.
+    Faulty,
+    /// The adapter panics.
+    Panics,
+    /// So many people of `operators` approved exactly this call.
+    Approved(u32),
+}
+
+/// Approvals as they are told to be.
+pub struct SimApprovals {
+    mood: Mutex<ApprovalsMood>,
+    asked: AtomicU32,
+}
+
+impl Default for SimApprovals {
+    fn default() -> Self {
+        Self { mood: Mutex::new(ApprovalsMood::Nobody), asked: AtomicU32::new(0) }
+    }
+}
+
+impl SimApprovals {
+    /// From now on.
+    pub fn set(&self, mood: ApprovalsMood) {
+        *self.mood.lock().unwrap_or_else(PoisonError::into_inner) = mood;
+    }
+
+    /// How often it was asked.
+    #[must_use]
+    pub fn asked(&self) -> u32 {
+        self.asked.load(Ordering::Relaxed)
+    }
+}
+
+impl Approvals for SimApprovals {
+    fn evidence<'a>(&'a self, _: &'a CallDigest) -> BoxFuture<'a, Result<ApprovalEvidence, Fault>> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let mood = *self.mood.lock().unwrap_or_else(PoisonError::into_inner);
+        Box::pin(async move {
+            match mood {
+                ApprovalsMood::Nobody => Ok(ApprovalEvidence::none()),
+                ApprovalsMood::Faulty => Err(Fault::new("approvals cannot be read (simulated)")),
+                ApprovalsMood::Panics => std::panic::resume_unwind(Box::new("a simulated panic")),
+                ApprovalsMood::Approved(count) => {
+                    let groups = model::ids::GroupName::parse("operators").into_iter().collect();
+                    Ok(ApprovalEvidence { count, groups, exact: true, self_approved: false })
+                }
+            }
+        })
+    }
+}
+
+/// Cancels through the door, as the composition root's does.
+#[derive(Default)]
+pub struct SimRevocation {
+    door: OnceLock<Arc<Door>>,
+    upstreams: OnceLock<Arc<SimUpstreams>>,
+}
+
+impl SimRevocation {
+    pub(crate) fn connect(&self, door: &Arc<Door>, upstreams: &Arc<SimUpstreams>) {
+        self.door.get_or_init(|| Arc::clone(door));
+        self.upstreams.get_or_init(|| Arc::clone(upstreams));
+    }
+}
+
+impl Revocation for SimRevocation {
+    fn agent_removed<'a>(&'a self, agent: &'a AgentId) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            if let Some(door) = self.door.get() {
+                door.open_calls().cancel_agent(agent, Reason::Revoked);
+            }
+            if let Some(upstreams) = self.upstreams.get() {
+                upstreams.forget(agent).await;
+            }
+        })
+    }
+
+    fn tools_withdrawn<'a>(&'a self, tools: &'a [ToolRef]) -> BoxFuture<'a, ()> {
+        if let Some(door) = self.door.get() {
+            for tool in tools {
+                door.open_calls().cancel_tool(tool, Reason::Revoked);
+            }
+        }
+        Box::pin(std::future::ready(()))
+    }
+}

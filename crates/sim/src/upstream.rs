@@ -1,0 +1,205 @@
+//! Upstream servers that answer, hang, crash, lie or panic, by script or by chance. Must never send a call whose
+//! definition is not the one its server offers now: that check is the adapter's part of the contract.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use model::denial::Reason;
+use model::ids::{AgentId, CallId, ServerName};
+use model::json::RawJson;
+use ports::BoxFuture;
+use ports::upstream::{
+    Answer, Forward, Progress, ResultStream, Sent, UpstreamEvent, UpstreamFault, Upstreams,
+};
+use tokio::time::Instant;
+
+use crate::rng::Rng;
+use crate::servers::raw;
+use crate::world::World;
+
+/// How one call goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Plan {
+    /// It answers after so many milliseconds.
+    Answers(u64),
+    /// It answers `isError`.
+    ToolError,
+    /// It answers a JSON-RPC error.
+    RpcError,
+    /// Nothing can be sent.
+    Unreachable,
+    /// The connection never comes up.
+    NeverOpens,
+    /// It never answers.
+    Hangs,
+    /// The connection breaks.
+    Crashes,
+    /// It breaks the protocol.
+    Lies,
+    /// It sends more than allowed.
+    Floods,
+    /// It sends progress without end, always ready.
+    Chatters,
+    /// The adapter panics before anything is sent.
+    PanicsOpening,
+    /// The adapter panics after it was sent.
+    PanicsAnswering,
+}
+
+const BY_CHANCE: [Plan; 12] = [
+    Plan::Answers(0),
+    Plan::Answers(1),
+    Plan::Answers(5),
+    Plan::Answers(40),
+    Plan::ToolError,
+    Plan::RpcError,
+    Plan::Unreachable,
+    Plan::Hangs,
+    Plan::Crashes,
+    Plan::Lies,
+    Plan::Floods,
+    Plan::PanicsAnswering,
+];
+
+/// The servers of one process.
+pub struct SimUpstreams {
+    world: Arc<World>,
+    rng: Rng,
+    script: Mutex<VecDeque<Plan>>,
+    /// What is done when the script is empty; by chance when `None`.
+    otherwise: Option<Plan>,
+}
+
+impl SimUpstreams {
+    /// Of one process.
+    #[must_use]
+    pub fn new(world: &Arc<World>, seed: u64, otherwise: Option<Plan>) -> Arc<Self> {
+        let (world, rng, script) = (Arc::clone(world), Rng::new(seed), Mutex::default());
+        Arc::new(Self { world, rng, script, otherwise })
+    }
+
+    /// What the next calls meet.
+    pub fn script(&self, plans: impl IntoIterator<Item = Plan>) {
+        self.script.lock().unwrap_or_else(PoisonError::into_inner).extend(plans);
+    }
+
+    fn plan(&self) -> Plan {
+        let scripted = self.script.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        scripted
+            .or(self.otherwise)
+            .unwrap_or_else(|| self.rng.pick(&BY_CHANCE).copied().unwrap_or(Plan::Answers(0)))
+    }
+
+    async fn send(&self, forward: Forward) -> Result<Box<dyn ResultStream>, UpstreamFault> {
+        let plan = self.plan();
+        if self.otherwise.is_none() && self.rng.chance(40) {
+            tokio::time::sleep(self.rng.within(Duration::from_millis(10))).await;
+        }
+        match plan {
+            Plan::Unreachable => return Err(fault(Sent::No, Reason::UpstreamUnavailable)),
+            Plan::PanicsOpening => std::panic::resume_unwind(Box::new("a simulated panic")),
+            Plan::NeverOpens => {
+                tokio::time::sleep(forward.deadline).await;
+                return Err(fault(Sent::No, Reason::UpstreamUnavailable));
+            }
+            _ => {}
+        }
+        if self.world.servers.digest(&forward.tool.name) != Some(forward.tool.definition) {
+            return Err(fault(Sent::No, Reason::DefinitionChanged));
+        }
+        self.world.forwarded(&forward);
+        let now = Instant::now();
+        let millis = if let Plan::Answers(millis) = plan { millis } else { self.rng.below(20) };
+        let (due, progress) = match plan {
+            Plan::Hangs => (now + forward.deadline, self.rng.below(3)),
+            Plan::Chatters => (now, u64::MAX),
+            _ => (now + Duration::from_millis(millis), self.rng.below(3)),
+        };
+        let world = Arc::clone(&self.world);
+        Ok(Box::new(SimStream { world, call: forward.call, plan, due, progress }))
+    }
+}
+
+fn fault(sent: Sent, reason: Reason) -> UpstreamFault {
+    UpstreamFault { sent, reason, private: "as the simulation wants".to_owned() }
+}
+
+impl Upstreams for SimUpstreams {
+    fn open(&self, forward: Forward) -> BoxFuture<'_, Result<Box<dyn ResultStream>, UpstreamFault>> {
+        Box::pin(self.send(forward))
+    }
+
+    fn refresh<'a>(&'a self, _: &'a ServerName) -> BoxFuture<'a, Result<(), UpstreamFault>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn forget<'a>(&'a self, _: &'a AgentId) -> BoxFuture<'a, ()> {
+        Box::pin(tokio::time::sleep(self.rng.within(Duration::from_millis(2))))
+    }
+
+    fn shutdown(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// One open call.
+struct SimStream {
+    world: Arc<World>,
+    call: CallId,
+    plan: Plan,
+    due: Instant,
+    progress: u64,
+}
+
+impl SimStream {
+    fn end(&self) -> Result<Answer, UpstreamFault> {
+        match self.plan {
+            Plan::Answers(_) | Plan::Chatters => {
+                Ok(result(&format!(r#"{{"content":[],"n":"{}"}}"#, self.call), false))
+            }
+            Plan::ToolError => Ok(result(r#"{"content":[],"isError":true}"#, true)),
+            Plan::RpcError => {
+                Ok(Answer::Error { code: -32000, message: "no (simulated)".to_owned(), data: None })
+            }
+            Plan::Hangs => Err(fault(Sent::Maybe, Reason::UpstreamTimeout)),
+            Plan::Lies => Err(fault(Sent::Maybe, Reason::UpstreamViolation)),
+            Plan::Floods => Err(fault(Sent::Maybe, Reason::LimitExceeded)),
+            Plan::PanicsAnswering => std::panic::resume_unwind(Box::new("a simulated panic")),
+            _ => Err(fault(Sent::Maybe, Reason::UpstreamUnavailable)),
+        }
+    }
+
+    async fn event(&mut self) -> UpstreamEvent {
+        if self.progress > 0 {
+            self.progress -= 1;
+            let progress = RawJson::empty_object();
+            return UpstreamEvent::Progress(Progress { progress, total: None, message: None });
+        }
+        tokio::time::sleep_until(self.due).await;
+        let end = self.end();
+        self.world.ended(self.call, end.is_ok());
+        UpstreamEvent::Done(end)
+    }
+}
+
+fn result(text: &str, is_error: bool) -> Answer {
+    Answer::Result { result: raw(text).unwrap_or_else(RawJson::empty_object), is_error }
+}
+
+impl ResultStream for SimStream {
+    fn next(&mut self) -> BoxFuture<'_, UpstreamEvent> {
+        Box::pin(self.event())
+    }
+
+    fn cancel(&mut self) -> BoxFuture<'_, ()> {
+        self.world.cancelled(self.call);
+        Box::pin(std::future::ready(()))
+    }
+}
+
+impl Drop for SimStream {
+    fn drop(&mut self) {
+        self.world.closed(self.call);
+    }
+}

@@ -1,0 +1,12 @@
+//! The real path of a call and real administration over simulated ports. Must never sleep on the machine's clock.
+
+#[cfg(test)]
+mod administration;
+#[cfg(test)]
+mod path;
+#[cfg(test)]
+mod random;
+#[cfg(test)]
+mod setup;
+#[cfg(test)]
+mod unknown;

@@ -66,7 +66,7 @@ fn build(
         notices,
         schema,
         types,
-        index: Index::new(checked.policies.into_iter().map(Rule::of).collect()),
+        index: Index::new(Rule::all(&checked.policies)),
         servers: places(servers, entries.len()),
         tools: entries
             .into_iter()

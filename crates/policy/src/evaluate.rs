@@ -10,7 +10,7 @@ use model::ids::{GroupName, PolicyId};
 
 use crate::arguments::Converted;
 use crate::decision::{ApprovalEvidence, Decision, DenyKind, Park, PolicyDenial, PolicyPermit};
-use crate::index::{Index, Rule};
+use crate::index::Rule;
 use crate::prepared::Prepared;
 
 /// Policies named in an explanation.
@@ -19,7 +19,6 @@ const NAMED_MAX: usize = 8;
 /// One call as Cedar sees it, all but the approval.
 pub(crate) struct Question<'a> {
     pub(crate) schema: &'a Schema,
-    pub(crate) index: &'a Index,
     pub(crate) prepared: Arc<Prepared>,
     pub(crate) action: &'a EntityUid,
     pub(crate) arguments: Converted,
@@ -38,16 +37,19 @@ pub(crate) struct Outcome<'a> {
 
 impl<'a> Outcome<'a> {
     /// Evaluates every policy of the bucket.
-    pub(crate) fn of(index: &'a Index, prepared: &'a Prepared, request: &Request) -> Self {
+    pub(crate) fn of(prepared: &'a Prepared, request: &Request) -> Self {
         let mut outcome = Self::default();
-        for rule in index.rules(&prepared.bucket) {
-            let satisfied = rule.condition.as_ref().map_or(Ok(EvalResult::Bool(true)), |condition| {
+        for candidate in prepared.bucket.candidates() {
+            let satisfied = candidate.condition.as_ref().map_or(Ok(EvalResult::Bool(true)), |condition| {
                 eval_expression(request, &prepared.entities, condition).map_err(|error| error.to_string())
             });
+            if satisfied == Ok(EvalResult::Bool(false)) {
+                continue;
+            }
+            let rule = &*candidate.rule;
             match satisfied {
-                Ok(EvalResult::Bool(true)) if rule.forbids => outcome.forbids.push(rule),
-                Ok(EvalResult::Bool(true)) => outcome.permits.push(rule),
-                Ok(EvalResult::Bool(false)) => {}
+                Ok(EvalResult::Bool(_)) if rule.forbids => outcome.forbids.push(rule),
+                Ok(EvalResult::Bool(_)) => outcome.permits.push(rule),
                 Ok(_) => outcome.errors.push((rule, "its condition is not a boolean".to_owned())),
                 Err(error) => outcome.errors.push((rule, error)),
             }
@@ -65,7 +67,7 @@ impl Question<'_> {
     /// Decides: one evaluation, and after a deny one more with every approval in place.
     pub(crate) fn decide(&self, approval: Option<Value>) -> Decision {
         let outcome = match self.request(approval) {
-            Ok(request) => Outcome::of(self.index, &self.prepared, &request),
+            Ok(request) => Outcome::of(&self.prepared, &request),
             Err(explanation) => return cannot_tell(explanation),
         };
         if outcome.allows() {
@@ -96,7 +98,7 @@ impl Question<'_> {
     fn park(&self, denied: &Outcome<'_>) -> Option<Park> {
         let groups = self.prepared.bucket.asks.as_ref().filter(|_| denied.errors.is_empty())?;
         let request = self.request(approval_record(i64::MAX, groups.clone(), true, false)).ok()?;
-        let approved = Outcome::of(self.index, &self.prepared, &request);
+        let approved = Outcome::of(&self.prepared, &request);
         if !approved.allows() {
             return None;
         }
@@ -139,7 +141,7 @@ impl Question<'_> {
     }
 
     fn in_scope(&self) -> String {
-        let permits = self.index.rules(&self.prepared.bucket).filter(|rule| !rule.forbids);
+        let permits = self.prepared.bucket.rules().filter(|rule| !rule.forbids);
         Some(named(permits)).filter(|names| !names.is_empty()).unwrap_or_else(|| "none".to_owned())
     }
 }

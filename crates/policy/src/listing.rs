@@ -45,7 +45,7 @@ impl PolicySnapshot {
         let (agent, server) = (prepared.agent.clone(), prepared.resource.clone());
         let request =
             Request::new(agent, target.action.clone(), server, Context::empty(), Some(&self.schema)).ok()?;
-        Some(Outcome::of(&self.index, prepared, &request).allows())
+        Some(Outcome::of(prepared, &request).allows())
     }
 
     /// False only when every call would be denied.
@@ -62,7 +62,7 @@ impl PolicySnapshot {
         let facts = prepared.entities.iter().filter(|entity| entity.uid() != entry.action).cloned();
         let facts = Entities::from_entities(facts, None).ok()?;
         let entities = PartialEntities::from_concrete(facts, &self.schema).ok()?;
-        let set = self.index.set(&prepared.bucket)?;
+        let set = prepared.bucket.set()?;
         let response = set.tpe(&request, &entities, &self.schema).ok()?;
         let sound = response.error_permits().next().is_none() && response.error_forbids().next().is_none();
         Some(sound && response.decision() != Some(CedarDecision::Deny))

@@ -137,7 +137,6 @@ impl PolicySnapshot {
             .map_err(|fault| fault.to_string())?;
         Ok(Question {
             schema: &self.schema,
-            index: &self.index,
             prepared: self.prepared_tool(request.principal, request.task, entry)?,
             action: &entry.action,
             arguments,

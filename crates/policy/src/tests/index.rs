@@ -101,7 +101,7 @@ fn by_index(
     let task = Task::implicit(&principal.agent).unwrap();
     let prepared = snapshot.prepared_tool(principal, &task, entry).unwrap();
     let request = request(snapshot, &prepared, entry, n);
-    let outcome = Outcome::of(&snapshot.index, &prepared, &request);
+    let outcome = Outcome::of(&prepared, &request);
     // Cedar skips an erring policy; what it would have answered without ours is compared here.
     let allow = outcome.forbids.is_empty() && !outcome.permits.is_empty();
     let deciding = if allow { &outcome.permits } else { &outcome.forbids };

@@ -48,7 +48,7 @@ impl Rule {
         // condition. The scope is decided by the index, so the condition is taken out once, here; in a pass of its
         // own, so that the conditions lie side by side in memory, apart from all that evaluation does not touch.
         for (rule, parsed) in rules.iter_mut().zip(parsed) {
-            let again = crate::check::from_tree(&parsed.tree);
+            let again = crate::lean::leaning_right(&parsed.tree).as_ref().and_then(crate::check::from_tree);
             let policy = again.as_ref().unwrap_or(&rule.policy);
             rule.condition = policy.as_ref().non_scope_constraints().cloned().map(Expression::from);
         }

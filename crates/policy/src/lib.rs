@@ -16,6 +16,7 @@ mod evaluate;
 mod facts;
 mod index;
 mod instant;
+mod lean;
 mod listing;
 mod literals;
 mod names;

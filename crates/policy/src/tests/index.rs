@@ -52,6 +52,9 @@ fn policy() -> impl Strategy<Value = String> {
         Just("when { context has args && context.args has n && context.args.n * 3 > 10 }"),
         Just("unless { context has args && context.args has n && 9223372036854775807 - context.args.n < 3 }"),
         Just("when { resource.environment == \"local\" }"),
+        Just(
+            "when { context has args && context.args has n && (context.args.n > 5 || context.args.n < 0 || 1 + context.args.n > 3) && context.args.n * 2 > 1 && context.args has s }"
+        ),
         Just("when { action in Callgate::Action::\"risk:read\" }"),
         Just("unless { principal in Callgate::AgentGroup::\"x\" }"),
         Just("when { true } unless { false }"),

@@ -86,7 +86,7 @@ def quarantined(binary, config):
     tools = [tool for tool in json.loads(shown.stdout)["tools"] if tool["present"]]
     if not tools:
         return
-    print(f"{len(tools)} tools stay hidden until you have looked at them:")
+    print("These stay hidden until a person has looked at them:")
     for tool in tools:
         because = tool["by_name_because"] or ", ".join(tool["flags"])
         print(f"  {tool['tool']}: {because}")

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use admin::{Admin, AdminPorts, Policies, Sources, StartFault, Started};
 use broker::StaticBroker;
@@ -24,6 +25,9 @@ use store::{OpenFault, OpenOptions, Store};
 use crate::adapters::{Nobody, Revoker, SnapshotCell, SystemClock, SystemEntropy, TokioSpawner};
 use crate::exit::{CONFIG, DATA, Failure, IO, TRY_AGAIN, UNAVAILABLE};
 use crate::files::PolicyDirectory;
+
+/// Most time for calls to reach their outcome once the upstreams are gone.
+const CALLS_END: Duration = Duration::from_secs(5);
 
 /// Everything that runs in one process.
 pub(crate) struct Node {
@@ -96,9 +100,20 @@ impl Node {
     /// Ends children and sessions, writes what waits, and closes the store.
     pub(crate) async fn close(&self) -> Result<(), Failure> {
         self.upstreams.shutdown().await;
+        self.calls_end().await;
         self.door.noise().flush(self.door.ports(), true);
         let closed = self.store.close(self.clock.now()).await;
         closed.map_err(|fault| Failure::new(IO, format!("the store did not close cleanly: {fault}")))
+    }
+}
+
+impl Node {
+    /// Waits for the calls that run on their own: with the upstreams gone each ends soon, and has its outcome.
+    async fn calls_end(&self) {
+        let began = self.clock.elapsed();
+        while self.door.open_calls().count() > 0 && self.clock.elapsed().saturating_sub(began) < CALLS_END {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 }
 

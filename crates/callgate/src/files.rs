@@ -1,4 +1,4 @@
-//! Reading the configuration and policy files. Must never follow a policy directory outside itself nor read more
+//! Reading the configuration and policy files. Must never enter sub-directories of a policy directory nor read more
 //! than its bounds.
 
 use std::path::{Path, PathBuf};
@@ -35,12 +35,15 @@ impl Resolve for Process {
 }
 
 fn read_bounded(path: &Path, bytes_max: u64) -> Result<String, String> {
-    let shown = path.display();
-    let length = std::fs::metadata(path).map_err(|error| format!("cannot read `{shown}`: {error}"))?.len();
-    if length > bytes_max {
-        return Err(format!("`{shown}` is larger than {bytes_max} bytes"));
+    use std::io::Read as _;
+    let cannot = |error: std::io::Error| format!("cannot read `{}`: {error}", path.display());
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(cannot)?;
+    let length = file.take(bytes_max + 1).read_to_string(&mut text).map_err(cannot)?;
+    if length as u64 > bytes_max {
+        return Err(format!("`{}` is larger than {bytes_max} bytes", path.display()));
     }
-    std::fs::read_to_string(path).map_err(|error| format!("cannot read `{shown}`: {error}"))
+    Ok(text)
 }
 
 /// What became of reading the configuration file.
@@ -85,7 +88,9 @@ impl PolicyFiles for PolicyDirectory {
                     sources.push(source(&file)?);
                 }
             } else {
-                sources.push(source(path)?);
+                let fix =
+                    "create it (a set to begin with is policies/starter.cedar) or change `policy.paths`";
+                sources.push(source(path).map_err(|problem| format!("{problem}; {fix}"))?);
             }
             if sources.len() > POLICY_FILES_MAX {
                 return Err(format!("more than {POLICY_FILES_MAX} policy files"));

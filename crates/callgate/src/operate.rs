@@ -24,6 +24,10 @@ pub(crate) fn config(path: &Path, command: ConfigCommand, output: Output) -> Res
         return Ok(OK);
     }
     let (value, code) = match files::read_config(path)? {
+        Read::Good(config) if policies_missing(&config).is_some() => {
+            let problem = policies_missing(&config).unwrap_or_default();
+            (json!({"ok": false, "problems": [{"key": "policy.paths", "message": problem}]}), NEGATIVE)
+        }
         Read::Good(config) => {
             let names: Vec<&str> = config.servers.iter().map(|server| server.name.as_str()).collect();
             let warnings = config.weakenings();
@@ -36,6 +40,11 @@ pub(crate) fn config(path: &Path, command: ConfigCommand, output: Output) -> Res
     };
     print(output, &value, render::config_check);
     Ok(code)
+}
+
+/// What keeps the policy files from being read.
+fn policies_missing(config: &Config) -> Option<String> {
+    PolicyDirectory(config.policy.paths.clone()).read().err()
 }
 
 /// Every other command.

@@ -62,10 +62,10 @@ async fn serve(config: &Config, node: &Node) -> Result<(), Failure> {
     refreshing.abort();
     noise.abort();
     stop.send_replace(true);
-    for face in faces {
-        if tokio::time::timeout(DRAIN, face).await.is_err() {
-            note("callgate: some requests did not end in time and are cut off");
-        }
+    let [agents, operators] = faces;
+    let both = async { (agents.await, operators.await) };
+    if tokio::time::timeout(DRAIN, both).await.is_err() {
+        note("callgate: some requests did not end in time and are cut off");
     }
     // The socket is ours until the lock is given back.
     drop(std::fs::remove_file(credential::socket(&config.store.path)));

@@ -132,19 +132,20 @@ impl Exchange<'_> {
     async fn answer(&self, request: Request<Incoming>) -> Reply {
         let verb = match Verb::read(request.method().as_str()) {
             Ok(verb) => verb,
-            Err(fault) => return reply::method_not_allowed(fault.message()),
+            Err(fault) => return self.not_allowed(&fault).await,
         };
         match verb {
             Verb::Post => self.post(request).await,
-            Verb::Delete => self.delete(&request),
-            // There are no server-initiated messages yet, so no stream to open (MCP 2025-11-25, Transports).
+            Verb::Delete => self.delete(&request).await,
+            // There are no server-initiated messages yet, so no stream to open (MCP 2025-11-25, Transports): every
+            // client of the session revisions asks once, and is told so without an entry.
             Verb::Get => reply::method_not_allowed(ProtocolFault::http_method().message()),
         }
     }
 
     async fn post(&self, request: Request<Incoming>) -> Reply {
         if !head::sends_json(request.headers()) {
-            return reply::refusal(415, "unsupported_media_type", "send `Content-Type: application/json`");
+            return self.head_refused(415, "send `Content-Type: application/json`").await;
         }
         if !self.accepts.json {
             return reply::refusal(
@@ -190,16 +191,41 @@ impl Exchange<'_> {
             BodyFault::TooSlow => (408, "the body did not arrive in time"),
             BodyFault::Broken => (400, "the body ended early"),
         };
-        let denial = Denial::new(Reason::Malformed, text);
-        self.face.door.refuse(&self.caller, &self.endpoint, "", denial).await;
-        reply::refusal(status, Reason::Malformed.code(), text)
+        self.head_refused(status, text).await
+    }
+
+    /// Refuses what was wrong before there was a message, after it is recorded.
+    async fn head_refused(&self, status: u16, text: &str) -> Reply {
+        match self.recorded("", Denial::new(Reason::Malformed, text)).await {
+            Ok(()) => reply::refusal(status, Reason::Malformed.code(), text),
+            Err(refusal) => *refusal,
+        }
+    }
+
+    async fn not_allowed(&self, fault: &ProtocolFault) -> Reply {
+        match self.recorded("", Denial::new(fault.reason(), fault.error.message.clone())).await {
+            Ok(()) => reply::method_not_allowed(fault.message()),
+            Err(refusal) => *refusal,
+        }
     }
 
     /// Answers a protocol fault, after it is recorded.
     async fn fault(&self, fault: ProtocolFault, method: &str) -> Reply {
-        let denial = Denial::new(fault.reason(), fault.error.message.clone());
-        self.face.door.refuse(&self.caller, &self.endpoint, method, denial).await;
-        reply::json(fault.status, fault.message())
+        match self.recorded(method, Denial::new(fault.reason(), fault.error.message.clone())).await {
+            Ok(()) => reply::json(fault.status, fault.message()),
+            Err(refusal) => *refusal,
+        }
+    }
+
+    /// Records a refusal; when that fails the caller learns only that nothing can be decided now.
+    async fn recorded(&self, method: &str, denial: Denial) -> Result<(), Box<Reply>> {
+        let reason = denial.reason;
+        let refused = self.face.door.refuse(&self.caller, &self.endpoint, method, denial).await;
+        if refused.denial.reason == reason {
+            return Ok(());
+        }
+        let denial = refused.denial;
+        Err(Box::new(reply::refusal(503, denial.reason.code(), &denial.public)))
     }
 }
 

@@ -12,7 +12,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::body::ReplyBody;
@@ -46,6 +46,33 @@ pub trait Face: Send + Sync + 'static {
     ) -> impl Future<Output = Response<ReplyBody>> + Send;
 }
 
+/// Something that connections come in by.
+trait Listen: Send + Sync + 'static {
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// The next connection.
+    fn next(&self) -> impl Future<Output = std::io::Result<Self::Stream>> + Send;
+}
+
+impl Listen for TcpListener {
+    type Stream = TcpStream;
+
+    async fn next(&self) -> std::io::Result<TcpStream> {
+        let (stream, _) = self.accept().await?;
+        // A small answer must not wait for the next one (Nagle).
+        drop(stream.set_nodelay(true));
+        Ok(stream)
+    }
+}
+
+impl Listen for UnixListener {
+    type Stream = UnixStream;
+
+    async fn next(&self) -> std::io::Result<UnixStream> {
+        self.accept().await.map(|(stream, _)| stream)
+    }
+}
+
 /// Serves a face on TCP until shutdown, then lets open requests end.
 pub async fn serve_tcp<F: Face>(
     listener: TcpListener,
@@ -53,24 +80,7 @@ pub async fn serve_tcp<F: Face>(
     limits: ListenLimits,
     shutdown: Shutdown,
 ) {
-    let slots = Arc::new(Semaphore::new(limits.connections_max));
-    let mut stop = shutdown.clone();
-    loop {
-        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = stopped(&mut stop) => break,
-        };
-        match accepted {
-            Ok((stream, _)) => {
-                // A small answer must not wait for the next one (Nagle).
-                drop(stream.set_nodelay(true));
-                spawn(stream, Arc::clone(&face), limits, shutdown.clone(), slot);
-            }
-            Err(error) => pause(&error).await,
-        }
-    }
-    drain(&slots, limits.connections_max).await;
+    serve(listener, face, limits, shutdown).await;
 }
 
 /// Serves a face on a Unix socket until shutdown.
@@ -80,17 +90,25 @@ pub async fn serve_unix<F: Face>(
     limits: ListenLimits,
     shutdown: Shutdown,
 ) {
+    serve(listener, face, limits, shutdown).await;
+}
+
+async fn serve<L: Listen, F: Face>(listener: L, face: Arc<F>, limits: ListenLimits, shutdown: Shutdown) {
     let slots = Arc::new(Semaphore::new(limits.connections_max));
     let mut stop = shutdown.clone();
     loop {
-        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+        let next = async {
+            let slot = Arc::clone(&slots).acquire_owned().await;
+            (slot, listener.next().await)
+        };
+        let (slot, accepted) = tokio::select! {
+            next = next => next,
             () = stopped(&mut stop) => break,
         };
-        match accepted {
-            Ok((stream, _)) => spawn(stream, Arc::clone(&face), limits, shutdown.clone(), slot),
-            Err(error) => pause(&error).await,
+        match (slot, accepted) {
+            (Ok(slot), Ok(stream)) => spawn(stream, Arc::clone(&face), limits, shutdown.clone(), slot),
+            (Err(_), _) => break,
+            (Ok(_), Err(error)) => pause(&error).await,
         }
     }
     drain(&slots, limits.connections_max).await;

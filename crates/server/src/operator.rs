@@ -21,13 +21,14 @@ use ports::identity::Presented;
 use ports::upstream::Upstreams;
 use serde_json::{Value, json};
 
-use crate::body::{self, ReplyBody};
+use crate::body::{self, BodyFault, ReplyBody};
 use crate::head;
 use crate::listen::Face;
 use crate::reply::{self, Reply};
 use authority::OperatorAuthority;
 
-const BODY_BYTES_MAX: usize = 1 << 20;
+/// `policy/check` carries all policy files.
+const BODY_BYTES_MAX: usize = 64 << 20;
 const BODY_WITHIN: Duration = Duration::from_secs(10);
 
 /// Reads the policy files again.
@@ -126,8 +127,22 @@ impl OperatorFace {
         if request.method() != http::Method::POST {
             return reply::refusal(405, "method_not_allowed", "send POST");
         }
-        let Ok(text) = body::read(request.into_body(), BODY_BYTES_MAX, BODY_WITHIN).await else {
-            return reply::refusal(400, "bad_request", "the body is too large, too slow, or broke off");
+        let text = match body::read(request.into_body(), BODY_BYTES_MAX, BODY_WITHIN).await {
+            Ok(text) => text,
+            Err(BodyFault::TooLarge) => {
+                return reply::refusal(
+                    413,
+                    "bad_request",
+                    "the request is larger than 64 MiB; send less at once",
+                );
+            }
+            Err(BodyFault::TooSlow | BodyFault::Broken) => {
+                return reply::refusal(
+                    400,
+                    "bad_request",
+                    "the request did not arrive whole in time; try again",
+                );
+            }
         };
         let params = if text.is_empty() { Ok(json!({})) } else { serde_json::from_slice(&text) };
         let (status, body) = match params {

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use ledger::Entry;
+use ledger::{Body, Entry};
 use model::ids::Epoch;
 use model::time::Micros;
 use ports::control::ControlChange;
@@ -38,6 +38,14 @@ pub(crate) enum Work {
     Control(Box<Change>, ControlReply),
     /// The last work there is: the `stopped` entry and a checkpoint.
     Close(Micros, oneshot::Sender<()>),
+}
+
+impl Work {
+    /// Outcomes are taken even when the queue is full: there are no more of them than open calls, and each has an
+    /// intent that would be left without its end.
+    const fn is_outcome(&self) -> bool {
+        matches!(self, Self::Item(Item { entry: Entry { body: Body::Outcome(_), .. }, .. }, _))
+    }
 }
 
 /// Most works one transaction holds.
@@ -81,7 +89,7 @@ impl Queue {
         if matches!(work, Work::Close(..)) {
             inner.ended = Some("the store is closed".to_owned());
             self.healthy.store(false, Ordering::Release);
-        } else if inner.works.len() >= WAITING_MAX {
+        } else if inner.works.len() >= WAITING_MAX && !work.is_outcome() {
             return Err(Fault::new(format_args!("{WAITING_MAX} entries wait for the disk; try again")));
         }
         inner.works.push_back(work);

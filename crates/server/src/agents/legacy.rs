@@ -93,11 +93,11 @@ impl Exchange<'_> {
     }
 
     /// DELETE ends a session.
-    pub(super) fn delete(&self, request: &Request<Incoming>) -> Reply {
+    pub(super) async fn delete(&self, request: &Request<Incoming>) -> Reply {
         let values = HeaderValues::of(request.headers());
         let claimed = match classify::session(&values.as_headers()) {
             Ok(claimed) => claimed,
-            Err(fault) => return reply::json(fault.status, fault.message()),
+            Err(fault) => return self.fault(fault, "").await,
         };
         let now = self.face.door.ports().clock.elapsed();
         let agent = &self.caller.principal().agent;
@@ -106,10 +106,7 @@ impl Exchange<'_> {
                 self.face.sessions.remove(claimed.id);
                 reply::empty(204)
             }
-            None => {
-                let fault = ProtocolFault::session_unknown();
-                reply::json(fault.status, fault.message())
-            }
+            None => self.fault(ProtocolFault::session_unknown(), "").await,
         }
     }
 }

@@ -213,11 +213,16 @@ impl HttpStream {
         status: StatusCode,
         message: Option<Box<UpstreamMessage>>,
     ) -> Option<UpstreamEvent> {
-        let is_ours = match message.as_deref() {
-            Some(UpstreamMessage::Response { id, .. }) => *id == Some(self.id),
+        // 404 is what the protocol says of an unknown session. Some servers say 400 instead, with an error that
+        // names no request: it was not even read. Anything else may have been acted on.
+        let lost = match (status, message.as_deref()) {
+            (_, Some(UpstreamMessage::Response { id, .. })) if *id == Some(self.id) => false,
+            (StatusCode::NOT_FOUND, _) => true,
+            (StatusCode::BAD_REQUEST, Some(UpstreamMessage::Response { id: None, outcome })) => {
+                matches!(outcome, Outcome::Error(_))
+            }
             _ => false,
         };
-        let lost = matches!(status, StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST) && !is_ours;
         if lost && self.session.id.is_some() && !self.renewed {
             self.renew();
             return None;

@@ -87,6 +87,10 @@ pub(crate) fn dependencies(manifest: &str, document: &str, graph: &Metadata, fou
     if declared.is_empty() {
         found.add(CHECK, "Cargo.toml", "no `[workspace.dependencies]` were found");
     }
+    let used = |name: &str| graph.ours().any(|ours| ours.dependencies.iter().any(|one| one.name == name));
+    for name in declared.iter().filter(|name| !used(name)) {
+        found.add(CHECK, "Cargo.toml", format!("nobody uses `{name}`; take it out"));
+    }
     let rows = rows(document);
     for name in declared.iter().filter(|name| !rows.contains_key(**name)) {
         found.add(CHECK, DEPENDENCIES, format!("has no row for `{name}`: why, who owns it, licence"));
@@ -121,7 +125,7 @@ fn rows(document: &str) -> BTreeMap<&str, Vec<&str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tidy::graph::Package;
+    use crate::tidy::graph::{Dependency, Package};
 
     #[test]
     fn a_decision_that_does_not_exist_is_found() {
@@ -152,17 +156,26 @@ mod tests {
             source: Some(String::new()),
             dependencies: Vec::new(),
         };
-        let graph = Metadata { packages: vec![package], target_directory: String::new() };
-        let problems = |document: &str| {
+        let mut user = Package { source: None, name: "user".to_owned(), ..package.clone() };
+        user.dependencies.push(Dependency {
+            name: "bytes".to_owned(),
+            kind: None,
+            path: None,
+            features: Vec::new(),
+        });
+        let mut graph = Metadata { packages: vec![package, user], target_directory: String::new() };
+        let problems = |document: &str, graph: &Metadata| {
             let mut found = Findings::default();
             let manifest = "[workspace.dependencies]\nbytes = \"1\"\nmodel = { path = \"x\" }\n";
-            dependencies(manifest, document, &graph, &mut found);
+            dependencies(manifest, document, graph, &mut found);
             found.0.len()
         };
-        assert_eq!(problems("| `bytes` | why | all | MIT |\n"), 0);
-        assert_eq!(problems(""), 1);
-        assert_eq!(problems("| `bytes` | why | all | ISC |\n"), 1);
-        assert_eq!(problems("| `bytes` |  | all | MIT |\n"), 1);
-        assert_eq!(problems("| `bytes` | why | all | MIT |\n| `gone` | why | all | MIT |\n"), 1);
+        assert_eq!(problems("| `bytes` | why | all | MIT |\n", &graph), 0);
+        assert_eq!(problems("", &graph), 1);
+        assert_eq!(problems("| `bytes` | why | all | ISC |\n", &graph), 1);
+        assert_eq!(problems("| `bytes` |  | all | MIT |\n", &graph), 1);
+        assert_eq!(problems("| `bytes` | why | all | MIT |\n| `gone` | why | all | MIT |\n", &graph), 1);
+        graph.packages.truncate(1);
+        assert_eq!(problems("| `bytes` | why | all | MIT |\n", &graph), 1);
     }
 }

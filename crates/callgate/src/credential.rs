@@ -3,7 +3,7 @@
 //! Must never make the credential readable to anybody but its owner.
 
 use std::io::Write as _;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use model::agent_key::{CredentialKind, NewCredential};
@@ -47,9 +47,15 @@ pub(crate) fn ensure(state: &Path) -> Result<OperatorAuthority, Failure> {
     if !path.exists() {
         create(&path)?;
     }
-    let mode = std::fs::metadata(&path).map(|meta| meta.permissions().mode()).unwrap_or(0o777);
-    if mode & 0o077 != 0 {
-        let text = format!("`{}` can be read by others; run `chmod 600` on it, or delete it", path.display());
+    let about = std::fs::symlink_metadata(&path).map_err(|error| {
+        Failure::new(NOT_PERMITTED, format!("cannot look at `{}`: {error}", path.display()))
+    })?;
+    let own = about.is_file() && about.uid() == rustix::process::geteuid().as_raw();
+    if !own || about.permissions().mode() & 0o077 != 0 {
+        let text = format!(
+            "`{}` must be a file of this user that nobody else can read; `chmod 600` it, or delete it for a new one",
+            path.display()
+        );
         return Err(Failure::new(NOT_PERMITTED, text));
     }
     let text = read(state)?;

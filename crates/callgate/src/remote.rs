@@ -89,11 +89,23 @@ fn failure(code: &str, message: &str, details: &[String]) -> Failure {
     Failure::of_lines(exit, details.to_vec())
 }
 
+/// The credential is sent only to a process of this user or of root: whoever else answers is not the daemon.
+fn only_to_ourselves(stream: &tokio::net::UnixStream) -> Result<(), Failure> {
+    let peer = stream.peer_cred().map(|peer| peer.uid()).ok();
+    let own = rustix::process::geteuid().as_raw();
+    if peer.is_some_and(|peer| peer == own || peer == 0) {
+        return Ok(());
+    }
+    let text = "the admin socket is answered by another user's process; nothing was sent; look at the state directory";
+    Err(Failure::new(NOT_PERMITTED, text))
+}
+
 async fn post(state: &Path, credential: &Secret, verb: &str, params: Value) -> Result<Value, Failure> {
     let unavailable =
         |error: &dyn std::fmt::Display| Failure::new(UNAVAILABLE, format!("the daemon: {error}"));
     let stream =
         tokio::net::UnixStream::connect(credential::socket(state)).await.map_err(|e| unavailable(&e))?;
+    only_to_ourselves(&stream)?;
     let (mut sender, connection) =
         http1::handshake(TokioIo::new(stream)).await.map_err(|error| unavailable(&error))?;
     // Ends with the sender; its error, if any, is the request's error too.

@@ -3,6 +3,7 @@
 //! Must never read a body before its sender is identified, nor answer a request whose credential it did not verify
 //! itself: a session id alone is never enough.
 
+mod bodies;
 mod calls;
 mod legacy;
 mod modern;
@@ -14,7 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use call::{Caller, Door};
 use http::{HeaderName, Request, Response};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use mcp::classify::{self, Headers, Route, Verb};
 use mcp::fault::ProtocolFault;
 use mcp::implementation::Implementation;
@@ -28,8 +29,9 @@ use ports::identity::Presented;
 use crate::body::{self, BodyFault, ReplyBody};
 pub use crate::head::Allowed;
 use crate::head::{self, Accepts};
-use crate::listen::Face;
+use crate::listen::{self, Face};
 use crate::reply::{self, Reply};
+use bodies::Bodies;
 use sessions::Sessions;
 
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -56,6 +58,7 @@ pub struct AgentFace {
     settings: FaceSettings,
     server: Implementation,
     sessions: Sessions,
+    bodies: Bodies,
 }
 
 /// One verified request on its way to an answer.
@@ -77,7 +80,7 @@ impl AgentFace {
     #[must_use]
     pub fn new(door: Arc<Door>, settings: FaceSettings) -> Arc<Self> {
         let server = Implementation::new("callgate", settings.version.clone());
-        Arc::new(Self { door, settings, server, sessions: Sessions::default() })
+        Arc::new(Self { door, settings, server, sessions: Sessions::default(), bodies: Bodies::default() })
     }
 
     async fn route(&self, request: Request<Incoming>) -> Reply {
@@ -96,6 +99,7 @@ impl AgentFace {
             Ok(caller) => caller,
             Err(denial) => return unauthorized(&presented, &denial),
         };
+        listen::settle(&request);
         let accepts = head::accepts(request.headers());
         Exchange { face: self, caller, endpoint, accepts }.answer(request).await
     }
@@ -156,6 +160,12 @@ impl Exchange<'_> {
         }
         let (parts, incoming) = request.into_parts();
         let settings = &self.face.settings;
+        let agent = &self.caller.principal().agent;
+        let Ok(_room) = self.face.bodies.hold(agent, incoming.size_hint().lower()) else {
+            return self
+                .head_refused(429, "this agent is already sending as much as it may; try again")
+                .await;
+        };
         let text = match body::read(incoming, settings.json.bytes_max, settings.body_within).await {
             Ok(text) => text,
             Err(fault) => return self.body_refused(fault).await,

@@ -14,7 +14,7 @@ const CREDENTIAL_BYTES_MAX: usize = 8192;
 /// Which hosts and origins may speak to this face.
 #[derive(Clone, Debug, Default)]
 pub struct Allowed {
-    /// Values of `Host`, with or without port. Loopback names are always allowed on a loopback listener.
+    /// Values of `Host`, with or without port. Loopback names are always allowed.
     pub hosts: Vec<String>,
     /// Values of `Origin`.
     pub origins: Vec<String>,
@@ -32,7 +32,9 @@ pub(crate) fn check<B>(request: &Request<B>, allowed: &Allowed) -> Result<(), Bo
         (None, _) if request.version() == Version::HTTP_10 => "localhost",
         _ => "",
     };
-    if !host_allowed(host, allowed) {
+    // An absolute request target outranks `Host` (RFC 9112 §3.2.2), so both must be ours.
+    let target = request.uri().authority().map(http::uri::Authority::as_str);
+    if !host_allowed(host, allowed) || target.is_some_and(|target| !host_allowed(target, allowed)) {
         return Err(Box::new(reply::refusal(403, "host_not_allowed", "this `Host` is not served here")));
     }
     let mut origins = headers.get_all(ORIGIN).iter();
@@ -154,6 +156,14 @@ mod tests {
         assert_eq!(status(&[("host", "localhost"), ("origin", "https://a.example")]), 200);
         assert_eq!(status(&[("host", "localhost"), ("origin", "http://evil.example")]), 403);
         assert_eq!(status(&[("host", "localhost"), ("origin", "null")]), 403);
+    }
+
+    #[test]
+    fn an_absolute_target_must_be_ours_too() {
+        let mut request = request(&[("host", "localhost")]);
+        *request.uri_mut() = "http://evil.example/mcp".parse().unwrap();
+        let refused = check(&request, &Allowed::default()).unwrap_err();
+        assert_eq!(refused.status().as_u16(), 403);
     }
 
     #[test]

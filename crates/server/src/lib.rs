@@ -7,8 +7,10 @@ pub mod agents;
 mod body;
 mod head;
 pub mod listen;
+mod newcomers;
 pub mod operator;
 mod reply;
+mod stall;
 
 pub use agents::{AgentFace, FaceSettings};
 pub use listen::{ListenLimits, Shutdown, serve_tcp, serve_unix};

@@ -16,6 +16,8 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::body::ReplyBody;
+use crate::newcomers::{Newcomer, Newcomers};
+use crate::stall::Unstalled;
 
 /// Bounds on connections.
 #[derive(Clone, Copy, Debug)]
@@ -26,11 +28,24 @@ pub struct ListenLimits {
     pub head_within: Duration,
     /// Bytes of the head.
     pub head_bytes_max: usize,
+    /// Connections that have not proven anybody yet; one more and the oldest of them is closed.
+    pub newcomers_max: usize,
+    /// Time a connection has to prove somebody.
+    pub prove_within: Duration,
+    /// Time a write may make no progress.
+    pub stall_within: Duration,
 }
 
 impl Default for ListenLimits {
     fn default() -> Self {
-        Self { connections_max: 1024, head_within: Duration::from_secs(60), head_bytes_max: 64 << 10 }
+        Self {
+            connections_max: 1024,
+            head_within: Duration::from_secs(60),
+            head_bytes_max: 64 << 10,
+            newcomers_max: 256,
+            prove_within: Duration::from_secs(10),
+            stall_within: Duration::from_secs(30),
+        }
     }
 }
 
@@ -95,6 +110,7 @@ pub async fn serve_unix<F: Face>(
 
 async fn serve<L: Listen, F: Face>(listener: L, face: Arc<F>, limits: ListenLimits, shutdown: Shutdown) {
     let slots = Arc::new(Semaphore::new(limits.connections_max));
+    let newcomers = Newcomers::new(limits.newcomers_max.min(limits.connections_max.div_ceil(2)));
     let mut stop = shutdown.clone();
     loop {
         let next = async {
@@ -106,7 +122,10 @@ async fn serve<L: Listen, F: Face>(listener: L, face: Arc<F>, limits: ListenLimi
             () = stopped(&mut stop) => break,
         };
         match (slot, accepted) {
-            (Ok(slot), Ok(stream)) => spawn(stream, Arc::clone(&face), limits, shutdown.clone(), slot),
+            (Ok(slot), Ok(stream)) => {
+                let guest = Guest { newcomer: newcomers.enter(), limits, shutdown: shutdown.clone() };
+                spawn(stream, Arc::clone(&face), guest, slot);
+            }
             (Err(_), _) => break,
             (Ok(_), Err(error)) => pause(&error).await,
         }
@@ -131,37 +150,70 @@ async fn drain(slots: &Arc<Semaphore>, connections_max: usize) {
     drop(slots.acquire_many(all).await);
 }
 
-fn spawn<S, F>(stream: S, face: Arc<F>, limits: ListenLimits, shutdown: Shutdown, slot: OwnedSemaphorePermit)
+/// One connection and what binds it.
+struct Guest {
+    newcomer: Newcomer,
+    limits: ListenLimits,
+    shutdown: Shutdown,
+}
+
+fn spawn<S, F>(stream: S, face: Arc<F>, guest: Guest, slot: OwnedSemaphorePermit)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     F: Face,
 {
     tokio::spawn(async move {
-        connection(stream, face, limits, shutdown).await;
+        let newcomer = guest.newcomer.clone();
+        connection(stream, face, guest).await;
+        newcomer.settled();
         drop(slot);
     });
 }
 
-async fn connection<S, F>(stream: S, face: Arc<F>, limits: ListenLimits, mut shutdown: Shutdown)
+async fn connection<S, F>(stream: S, face: Arc<F>, guest: Guest)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     F: Face,
 {
-    let service = service_fn(move |request| {
+    let Guest { newcomer, limits, mut shutdown } = guest;
+    let carried = newcomer.clone();
+    let service = service_fn(move |mut request: Request<Incoming>| {
         let face = Arc::clone(&face);
+        request.extensions_mut().insert(carried.clone());
         async move { Ok::<_, Infallible>(face.answer(request).await) }
     });
+    let stream = Unstalled::new(stream, limits.stall_within);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_within)
         .max_buf_size(limits.head_bytes_max)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
+    let expelled = async {
+        tokio::select! {
+            () = newcomer.told_to_leave() => return,
+            () = tokio::time::sleep(limits.prove_within) => {}
+        }
+        if !newcomer.is_new() {
+            std::future::pending::<()>().await;
+        }
+    };
     tokio::select! {
         ended = connection.as_mut() => return note(ended),
+        () = expelled => return,
         () = stopped(&mut shutdown) => connection.as_mut().graceful_shutdown(),
     }
-    note(connection.await);
+    // Who has proven nobody by now has nothing under way that is waited for.
+    if !newcomer.is_new() {
+        note(connection.await);
+    }
+}
+
+/// The sender of this request is proven: its connection no longer has to make room.
+pub(crate) fn settle<B>(request: &Request<B>) {
+    if let Some(newcomer) = request.extensions().get::<Newcomer>() {
+        newcomer.settled();
+    }
 }
 
 fn note(ended: hyper::Result<()>) {

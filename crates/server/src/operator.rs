@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 
 use crate::body::{self, BodyFault, ReplyBody};
 use crate::head;
-use crate::listen::Face;
+use crate::listen::{self, Face};
 use crate::reply::{self, Reply};
 use authority::OperatorAuthority;
 
@@ -121,6 +121,7 @@ impl OperatorFace {
             let known = matches!(presented, Presented::Bearer(_));
             return reply::unauthorized(known, "not_an_operator", "this needs the operator credential");
         }
+        listen::settle(&request);
         let Some(verb) = request.uri().path().strip_prefix("/v1/").map(str::to_owned) else {
             return reply::refusal(404, "not_found", "no such path");
         };

@@ -35,6 +35,7 @@ pub(crate) fn prepare(path: &Path) -> Result<Place, OpenFault> {
     DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(fault)?;
     let parent = parent.canonicalize().map_err(fault)?;
     refuse_network(&parent)?;
+    refuse_shared(&parent)?;
     let lock = lock(&parent)?;
     let path = parent.join(name);
     let file = private_file(&path)?;
@@ -64,6 +65,21 @@ fn refuse_exposed(path: &Path, file: &File) -> Result<(), OpenFault> {
         mode if mode & 0o077 != 0 => Err(OpenFault::Exposed { path: path.to_path_buf(), mode }),
         _ => Ok(()),
     }
+}
+
+/// Who may write the directory may replace what is in it: the file, the operator credential, the admin socket.
+fn refuse_shared(directory: &Path) -> Result<(), OpenFault> {
+    let path = || directory.to_path_buf();
+    let about = std::fs::metadata(directory).map_err(|problem| OpenFault::Path { path: path(), problem })?;
+    let mode = about.mode() & 0o777;
+    if mode & 0o022 != 0 {
+        return Err(OpenFault::Exposed { path: path(), mode });
+    }
+    if about.uid() != rustix::process::geteuid().as_raw() {
+        let problem = std::io::Error::new(ErrorKind::PermissionDenied, "it belongs to another user");
+        return Err(OpenFault::Path { path: path(), problem });
+    }
+    Ok(())
 }
 
 fn lock(directory: &Path) -> Result<DataLock, OpenFault> {

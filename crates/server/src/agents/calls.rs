@@ -8,6 +8,7 @@ use bytes::Bytes;
 use call::open_calls::CancelToken;
 use call::{CallHandle, Finished, Refused};
 use mcp::answer;
+use mcp::fault::ProtocolFault;
 use mcp::implementation::Implementation;
 use mcp::jsonrpc::{ProgressToken, RequestId, RpcError, error_message, result_message};
 use mcp::relay;
@@ -38,11 +39,19 @@ impl Exchange<'_> {
     ) -> Reply {
         let (call, token) = call.into_call(self.endpoint.clone());
         let answering = Answering { era, id, token, server: self.face.server.clone() };
+        let place = match session.map(|session| Place::reserve(session, &answering.id)) {
+            None => None,
+            Some(Some(place)) => Some(place),
+            Some(None) => {
+                let fault = ProtocolFault::invalid_request("`id` is that of a request that is still open");
+                return self.fault(fault.with_id(Some(answering.id)), "tools/call").await;
+            }
+        };
         let handle = match self.face.door.call(self.caller.clone(), call).await {
             Ok(handle) => handle,
             Err(refused) => return reply::json(200, answering.refused(&refused)),
         };
-        let open = OpenCall::enter(&answering, &handle, session);
+        let open = OpenCall::enter(&handle, place);
         if self.accepts.events {
             return wait_or_stream(answering, handle, open).await;
         }
@@ -151,21 +160,40 @@ impl Answering {
     }
 }
 
-/// Ties a call to its connection or session: a modern client that goes away cancels, an older one does not.
+/// The id of a call in its session, from before it starts until it ended.
+struct Place {
+    session: Arc<Session>,
+    id: RequestId,
+}
+
+impl Place {
+    /// None when a call of that id is open.
+    fn reserve(session: Arc<Session>, id: &RequestId) -> Option<Self> {
+        session.reserve(id).then(|| Self { session, id: id.clone() })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.session.leave(&self.id);
+    }
+}
+
+/// Ties a call to its connection or session: a modern client that goes away cancels; an older one does not, its call
+/// goes on and nobody is left to cancel it.
 struct OpenCall {
     cancel: CancelToken,
-    session: Option<(Arc<Session>, RequestId)>,
+    place: Option<Place>,
     ended: bool,
 }
 
 impl OpenCall {
-    fn enter(answering: &Answering, handle: &CallHandle, session: Option<Arc<Session>>) -> Self {
+    fn enter(handle: &CallHandle, place: Option<Place>) -> Self {
         let cancel = handle.canceller();
-        let session = session.map(|session| {
-            session.enter(answering.id.clone(), cancel.clone());
-            (session, answering.id.clone())
-        });
-        Self { cancel, session, ended: false }
+        if let Some(place) = &place {
+            place.session.enter(place.id.clone(), cancel.clone());
+        }
+        Self { cancel, place, ended: false }
     }
 
     fn end(mut self) {
@@ -175,11 +203,8 @@ impl OpenCall {
 
 impl Drop for OpenCall {
     fn drop(&mut self) {
-        match &self.session {
-            // Ended or not: when the client of a session is gone, its call goes on and nobody can cancel it.
-            Some((session, id)) => session.leave(id),
-            None if self.ended => {}
-            None => self.cancel.cancel(Reason::Cancelled),
+        if self.place.is_none() && !self.ended {
+            self.cancel.cancel(Reason::Cancelled);
         }
     }
 }

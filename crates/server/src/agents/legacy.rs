@@ -102,7 +102,8 @@ impl Exchange<'_> {
         let now = self.face.door.ports().clock.elapsed();
         let agent = &self.caller.principal().agent;
         match self.face.sessions.find(claimed.id, agent, &self.endpoint, now) {
-            Some(_) => {
+            Some(session) => {
+                session.cancel_all();
                 self.face.sessions.remove(claimed.id);
                 reply::empty(204)
             }

@@ -2,6 +2,7 @@
 //! the one that opened them: that looks the same as a session that never was.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -32,9 +33,32 @@ impl Session {
         Self { agent, endpoint, version, open: Mutex::default(), used_millis: AtomicU64::new(0) }
     }
 
-    /// A call of this session is under way.
+    /// Reserves the id of a call about to start. False when a call of that id is under way: ids are unique among
+    /// a client's open requests (MCP, Base protocol), and one could not be cancelled beside the other.
+    pub(super) fn reserve(&self, id: &RequestId) -> bool {
+        match self.open().entry(id.clone()) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(place) => {
+                place.insert(CancelToken::default());
+                true
+            }
+        }
+    }
+
+    /// A reserved call is under way.
     pub(super) fn enter(&self, id: RequestId, cancel: CancelToken) {
-        self.open().insert(id, cancel);
+        let reserved = self.open().insert(id, cancel.clone());
+        // Cancelled between its two steps.
+        if let Some(reason) = reserved.and_then(|token| token.reason()) {
+            cancel.cancel(reason);
+        }
+    }
+
+    /// The session ends, and the calls of it.
+    pub(super) fn cancel_all(&self) {
+        for token in self.open().values() {
+            token.cancel(Reason::Cancelled);
+        }
     }
 
     /// It ended.
@@ -155,11 +179,14 @@ mod tests {
     fn cancelling_reaches_the_open_call_and_ignores_others() {
         let session = session("a");
         let token = CancelToken::default();
+        assert!(session.reserve(&RequestId::ours(1)));
+        assert!(!session.reserve(&RequestId::ours(1)));
         session.enter(RequestId::ours(1), token.clone());
         session.cancel(&RequestId::ours(2));
         assert_eq!(token.reason(), None);
         session.cancel(&RequestId::ours(1));
         assert_eq!(token.reason(), Some(Reason::Cancelled));
         session.leave(&RequestId::ours(1));
+        assert!(session.reserve(&RequestId::ours(1)));
     }
 }

@@ -97,9 +97,10 @@ const HEAD: &str = "# Configuration
 
 <!-- Written by the `config` crate from its table of keys; a test compares. Do not edit. -->
 
-One TOML file, `callgate.toml`. Every key has a default but a server's `command` or `url`; an empty file is valid.
+One TOML file, `callgate.toml`. Every key has a default but a server's `command` or `url`; an empty file is
+valid, as long as the `policies` directory beside it is there.
 An unknown key is a problem, never ignored. `callgate config check` shows every problem at once, each with file,
-line, column, key, what was found, what is wanted and how to fix it.
+line, column, key, what was found, what is wanted and how to fix it, and whether the policy files can be read.
 
 Relative paths start at the directory of the file. Sizes and times carry their unit in the key's name. Keys that
 weaken protection begin with `dangerous_` and are printed at start.

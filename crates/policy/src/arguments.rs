@@ -139,9 +139,9 @@ impl<'a> Walk<'a> {
                 Some(allowed) if !allowed.contains(text) => Err(self.misfit("one of the declared texts")),
                 _ => Ok(Value::new_string(text.to_string())),
             },
-            (Shape::Long, Json::Number(_)) => {
-                value.as_i64().map(Value::new_long).ok_or_else(|| self.misfit("a whole number of 64 bits"))
-            }
+            (Shape::Long, Json::Number(text)) => crate::number::whole(text)
+                .map(Value::new_long)
+                .ok_or_else(|| self.misfit("a whole number of 64 bits")),
             (Shape::Bool, Json::Bool(value)) => Ok(Value::new_bool(*value)),
             (Shape::Time, Json::String(text)) => crate::instant::from_rfc3339(text)
                 .map(Value::new_datetime)

@@ -1,7 +1,21 @@
-//! Floor and ceiling of a JSON number as `i64`, exactly, from its text. Must never go through a float.
+//! Floor and ceiling of a JSON number as `i64`, and whole numbers in any notation, exactly, from the text. Must never go through a float.
 
 /// Floor and ceiling, each limited to the range of `i64`. `None` when the text is not a JSON number.
 pub(crate) fn bounds(text: &str) -> Option<(i64, i64)> {
+    let (low, high) = exact_bounds(text)?;
+    let limited = |value: i128| i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX });
+    Some((limited(low), limited(high)))
+}
+
+/// A whole number, however it is written: to JSON Schema `1.0` and `1e2` are integers too. `None` for one with a
+/// fraction or beyond `i64`.
+pub(crate) fn whole(text: &str) -> Option<i64> {
+    let (low, high) = exact_bounds(text)?;
+    (low == high).then(|| i64::try_from(low).ok()).flatten()
+}
+
+/// Floor and ceiling, each limited to what is beyond `i64` on either side.
+fn exact_bounds(text: &str) -> Option<(i128, i128)> {
     let (negative, magnitude) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text),
@@ -17,8 +31,7 @@ pub(crate) fn bounds(text: &str) -> Option<(i64, i64)> {
     }
     let (low, inexact) = shifted(whole, fraction, exponent);
     let high = if inexact { low.saturating_add(1) } else { low };
-    let limited = |value: i128| i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX });
-    Some(if negative { (limited(-high), limited(-low)) } else { (limited(low), limited(high)) })
+    Some(if negative { (-high, -low) } else { (low, high) })
 }
 
 /// The exponent, limited far beyond where it matters.
@@ -84,6 +97,29 @@ mod tests {
         }
         for bad in ["", "-", "1.", ".5", "e1", "1e", "0x1", "NaN"] {
             assert_eq!(bounds(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn whole_numbers_are_whole_in_any_notation() {
+        let cases = [
+            ("1.0", Some(1)),
+            ("-0.0", Some(0)),
+            ("1e2", Some(100)),
+            ("-1.50E1", Some(-15)),
+            ("1200e-2", Some(12)),
+            ("9223372036854775807.000", Some(i64::MAX)),
+            ("-9223372036854775808.0", Some(i64::MIN)),
+            ("9223372036854775808.0", None),
+            ("-9.223372036854775809e18", None),
+            ("1e400", None),
+            ("1.5", None),
+            ("1.00000000000000000000000000000000001", None),
+            ("15e-1", None),
+            ("1e-400", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(whole(text), expected, "{text}");
         }
     }
 

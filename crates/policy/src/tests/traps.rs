@@ -96,8 +96,11 @@ fn arguments_of_the_wrong_type_are_an_error_and_so_a_deny() {
         r#"{"s":1}"#,
         r#"{"s":null}"#,
         r#"{"n":"1"}"#,
-        r#"{"n":1.0}"#,
-        r#"{"n":1e2}"#,
+        r#"{"n":1.5}"#,
+        r#"{"n":1.00000000000000000001}"#,
+        r#"{"n":1e19}"#,
+        r#"{"n":1e-2}"#,
+        r#"{"n":9223372036854775808.0}"#,
         r#"{"n":9223372036854775808}"#,
         r#"{"b":"true"}"#,
         r#"{"l":[1,"2"]}"#,
@@ -120,6 +123,20 @@ fn arguments_of_the_wrong_type_are_an_error_and_so_a_deny() {
     assert_eq!(word(&world.ask(ANY, "srv__t", good)), ("permit", vec!["any"]));
     let missing = one(r#"{"type":"object","required":["s"],"properties":{"s":{"type":"string"}}}"#);
     assert_eq!(word(&missing.ask(ANY, "srv__t", "{}")).0, "error", "a required argument is missing");
+}
+
+#[test]
+fn a_whole_number_is_the_same_number_in_any_notation() {
+    let world = props(r#"{"n":{"type":"integer"},"l":{"type":"array","items":{"type":"integer"}}}"#);
+    let hundred = when("context.args has n && context.args.n == 100");
+    for written in ["100", "100.0", "1e2", "1.00E+2", "10000e-2"] {
+        let decision = world.ask(&hundred, "srv__t", &format!(r#"{{"n":{written}}}"#));
+        assert_eq!(word(&decision), ("permit", vec!["p"]), "{written}");
+        let within = when("context.args has l && context.args.l.contains(100)");
+        let decision = world.ask(&within, "srv__t", &format!(r#"{{"l":[{written}]}}"#));
+        assert_eq!(word(&decision), ("permit", vec!["p"]), "{written}");
+    }
+    assert_eq!(word(&world.ask(&hundred, "srv__t", r#"{"n":1e3}"#)).0, "no-permit");
 }
 
 #[test]

@@ -53,6 +53,9 @@ pub enum WhyNot {
     /// It was certified at another definition; a person has to look at the difference.
     #[error("its definition changed since it was certified")]
     Changed,
+    /// It is as it was certified, but withdrawn since; a person has to look.
+    #[error("it was certified as it is now, and put back into quarantine since")]
+    Withdrawn,
 }
 
 /// Why a certification was refused.
@@ -100,10 +103,11 @@ pub fn bulk_certifiable(record: &ToolRecord) -> Result<(), WhyNot> {
     if record.risk == Risk::Privileged || record.proposed.risk == Risk::Privileged {
         return Err(WhyNot::Privileged);
     }
-    if record.certified.is_some() {
-        return Err(WhyNot::Changed);
+    match &record.certified {
+        Some(certified) if certified.digest == record.digest => Err(WhyNot::Withdrawn),
+        Some(_) => Err(WhyNot::Changed),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Certifies a tool at the definition it has now. Certifying again by name changes its risk.

@@ -112,7 +112,12 @@ fn legacy_result(result: &RawJson) -> RawJson {
             }
             Keep::Cleaned => {
                 let mut inner = Object::with_capacity(text.len());
-                copy_meta(&mut inner, &RawJson::slice(text, &part.value), Trust::Upstream, &[]);
+                copy_meta(
+                    &mut inner,
+                    &RawJson::slice(text, &part.value),
+                    Trust::Upstream,
+                    &[meta::SERVER_INFO],
+                );
                 out.member("_meta").leaf(&inner.finish());
             }
             Keep::Structured => dropped = Some(RawJson::slice(text, &part.value)),
@@ -136,7 +141,7 @@ fn legacy_result(result: &RawJson) -> RawJson {
 enum Keep {
     AsIs,
     Drop,
-    /// `_meta` with something of ours in it.
+    /// `_meta` with something of ours in it, or a name for the server that answers: that is us.
     Cleaned,
     /// `structuredContent` that is no object: dropped, and said in words if nothing else says it.
     Structured,
@@ -152,7 +157,10 @@ fn legacy_member(part: &Part, text: &Bytes) -> Keep {
         "structuredContent" if first != Some(&b'{') => Keep::Structured,
         "_meta" => {
             let value = RawJson::slice(text, &part.value);
-            let ours = |inner: &Part| inner.name(value.as_bytes()).starts_with(OURS);
+            let ours = |inner: &Part| {
+                let name = inner.name(value.as_bytes());
+                name.starts_with(OURS) || name == meta::SERVER_INFO
+            };
             if splice::members(&value).iter().any(ours) { Keep::Cleaned } else { Keep::AsIs }
         }
         _ => Keep::AsIs,

@@ -1,7 +1,8 @@
 //! The one walk over the states, and the door everything comes in by.
 //!
-//! Must never contain policy. From *staged* on a call runs in a supervised task of its own (ADR 0005): the
-//! connection holds a [`CallHandle`], cancelling is a message, and every intent reaches *recorded*.
+//! Must never contain policy. States 1 to 4 run in the connection's task; from its decision on, before anything is
+//! staged, a call runs in a supervised task of its own (ADR 0005): the connection holds a [`CallHandle`], cancelling
+//! is a message, and every intent reaches *recorded*.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -121,7 +122,7 @@ impl Door {
     /// Walks one call from received to recorded.
     ///
     /// # Errors
-    /// A recorded refusal when it was refused before it was staged.
+    /// A recorded refusal when it was refused before its decision.
     pub async fn call(self: &Arc<Self>, caller: Caller, call: ToolCall) -> Result<CallHandle, Refused> {
         let stamp = self.stamp()?;
         let resolved = self.resolve(stamp, caller, call).await?;

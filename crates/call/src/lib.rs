@@ -2,7 +2,8 @@
 //! leased → forwarded → labelled → recorded. Ring 1.
 //!
 //! Must never let a call skip a state: each is a struct, each transition consumes it, each proof has a private
-//! constructor. [`driver`] is the only walk over them, and the only code in the product that can forward a call.
+//! constructor. [`driver`] walks the first four in the connection's task, `run` the rest in the
+//! call's own; nothing else in the product can forward a call.
 
 pub mod approved;
 pub mod bound;

@@ -7,7 +7,6 @@ import asyncio
 import json
 import sys
 
-import mcp.client.stdio
 from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client
 from mcp.shared.exceptions import MCPError

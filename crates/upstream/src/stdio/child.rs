@@ -1,5 +1,9 @@
 //! One child process and its group, supervised. Must never be started through a shell, inherit a variable
-//! nobody named, or leave a descendant behind: whatever ends the leader, the whole group is killed.
+//! nobody named, or leave a member of its group behind: whatever ends the leader, the whole group is killed.
+//!
+//! A descendant that leaves the group (`setsid`, `setpgid`) is not reached: it lives on with what it was given
+//! until it ends itself. Whoever runs servers that do so confines this process as a whole, in a control group
+//! or a container.
 
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
@@ -95,7 +99,7 @@ pub(super) fn spawn(
     Ok(Spawned { stdin, stdout, handle: Handle { stop, ended, tail, secrets } })
 }
 
-/// The process group of a child. Killed when dropped, so that a supervisor that is dropped leaves nothing.
+/// The process group of a child. Killed when dropped, so that a supervisor that is dropped leaves no member.
 struct Group(Option<Pid>);
 
 impl Group {
@@ -103,7 +107,8 @@ impl Group {
         Self(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw))
     }
 
-    /// The group's id stays taken as long as a member lives, so this reaches our descendants or nobody.
+    /// The group's id stays taken as long as a member lives, so this reaches those of our descendants who stayed
+    /// in it, or nobody.
     fn signal(&self, signal: Signal) {
         if let Some(group) = self.0 {
             // A group that is gone already is what was wanted.

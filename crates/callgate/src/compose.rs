@@ -179,6 +179,7 @@ fn upstream_config(server: &config::Server) -> upstream::ServerConfig {
             upstream::Transport::Stdio(upstream::Command {
                 argv,
                 env: child.env.clone(),
+                env_secrets: child.env_secrets.clone(),
                 env_pass: child.env_pass.clone(),
                 cwd: child.cwd.clone(),
             })

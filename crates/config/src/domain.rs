@@ -97,6 +97,8 @@ pub struct Stdio {
     pub args: Vec<String>,
     /// Variables it gets, with these values. May be secrets.
     pub env: Vec<(String, Secret)>,
+    /// Names of those in `env` that were written as references: their values are secrets.
+    pub env_secrets: Vec<String>,
     /// Variables it gets as Callgate has them, besides those that every child gets.
     pub env_pass: Vec<String>,
     /// Where it runs. Without one, each child gets a private directory of its own.

@@ -70,7 +70,7 @@ pub struct UpstreamFault {
     /// Whether the upstream may have acted.
     pub sent: Sent,
     /// The stable code: `upstream_unavailable`, `upstream_timeout`, `upstream_violation`,
-    /// `definition_changed`, `cancelled`, `limit_exceeded`.
+    /// `definition_changed`, `cancelled`, `revoked`, `limit_exceeded`.
     pub reason: Reason,
     /// For operators. Holds no credential and no argument.
     pub private: String,

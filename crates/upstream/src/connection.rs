@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use model::denial::Reason;
 use ports::secret::Secret;
 use ports::upstream::{Forward, ResultStream, UpstreamFault};
 use tokio::time::Instant;
@@ -59,11 +60,11 @@ impl Connection {
         }
     }
 
-    /// Ends it: the child is stopped, the session closed.
-    pub(crate) async fn close(&self) {
+    /// Ends it: the child is stopped, the session closed. What is open or comes later fails for this reason.
+    pub(crate) async fn close(&self, reason: Reason) {
         match self {
-            Self::Stdio(connection) => connection.close().await,
-            Self::Http(connection) => connection.close().await,
+            Self::Stdio(connection) => connection.close(reason).await,
+            Self::Http(connection) => connection.close(reason).await,
         }
     }
 }

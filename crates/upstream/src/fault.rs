@@ -27,6 +27,11 @@ pub(crate) fn violation(server: &ServerName, what: impl Display) -> UpstreamFaul
     maybe_sent(Reason::UpstreamViolation, server, what)
 }
 
+/// The upstream wrote a credential of ours into what an agent would have read.
+pub(crate) fn leaked(server: &ServerName) -> UpstreamFault {
+    violation(server, "its answer held a credential of callgate's")
+}
+
 /// The same fault, seen from a call of which nothing was sent: listing and handshakes carry no call.
 pub(crate) fn before_call(fault: UpstreamFault) -> UpstreamFault {
     UpstreamFault { sent: Sent::No, ..fault }

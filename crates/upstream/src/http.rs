@@ -10,7 +10,7 @@ mod site;
 mod target;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,6 +18,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use mcp::outbound;
 use mcp::reply::{Outcome, ServerRequest, UpstreamMessage, UpstreamNotification};
 use mcp::version::Era;
+use model::denial::Reason;
 use model::json::Json;
 use ports::broker::Lease;
 use ports::definitions::DefinitionObserver;
@@ -30,7 +31,7 @@ pub(crate) use self::site::Site;
 use self::site::{Session, header};
 use crate::connection::Call;
 use crate::definitions::{Definitions, Listed, Lister, Page, Verified};
-use crate::fault::{before_call, unavailable};
+use crate::fault::{before_call, not_sent, unavailable};
 use crate::speak;
 
 /// Most time for what is sent on the side: cancellations, answers, the end of a session.
@@ -52,6 +53,7 @@ pub(crate) struct HttpConnection {
     last_id: AtomicU64,
     dead: AtomicBool,
     served: AtomicBool,
+    closed: OnceLock<Reason>,
     one_renewal: tokio::sync::Mutex<()>,
 }
 
@@ -74,12 +76,13 @@ impl HttpConnection {
             last_id: AtomicU64::new(0),
             dead: AtomicBool::new(false),
             served: AtomicBool::new(false),
+            closed: OnceLock::new(),
             one_renewal: tokio::sync::Mutex::new(()),
         });
         match connection.definitions.ensure(&connection.asking(credential)).await {
             Ok(_) => Ok(connection),
             Err(fault) => {
-                connection.close().await;
+                connection.close(Reason::Cancelled).await;
                 Err(fault)
             }
         }
@@ -175,6 +178,9 @@ impl HttpConnection {
     /// listed is to be verified again.
     async fn renew(&self, lost: &Arc<Session>, credential: Option<&Secret>) -> Result<(), UpstreamFault> {
         let _turn = self.one_renewal.lock().await;
+        if let Some(reason) = self.closed.get() {
+            return Err(not_sent(*reason, &self.site.server, "its connection was closed by callgate"));
+        }
         if !Arc::ptr_eq(lost, &self.session()) {
             return Ok(());
         }
@@ -216,8 +222,10 @@ impl HttpConnection {
         }
     }
 
-    /// Ends the session.
-    pub(crate) async fn close(&self) {
+    /// Ends the session, and begins no other.
+    pub(crate) async fn close(&self, reason: Reason) {
+        // Only the first reason counts.
+        let _earlier = self.closed.set(reason);
         self.dead.store(true, Ordering::Release);
         let session = self.session();
         if tokio::time::timeout(ASIDE, self.site.end(&session)).await.is_err() {
@@ -281,7 +289,7 @@ impl Lister for Asking<'_> {
             replied = self.ask(&session, None).await?;
         }
         match replied {
-            Replied::Outcome(outcome, _) => speak::page(&site.server, &outcome),
+            Replied::Outcome(outcome, _) => speak::page(&site.server, &outcome, &site.guard(self.credential)),
             Replied::Refused(status) => Err(site.refused(status)),
         }
     }

@@ -46,7 +46,8 @@ struct State {
     /// The task that starts the connection.
     starter: Option<AbortHandle>,
     watched: bool,
-    ended: bool,
+    /// Set once ended: why.
+    ended: Option<Reason>,
 }
 
 /// One lane.
@@ -122,7 +123,7 @@ impl Lane {
                     let outcome = starting.wait_for(Option::is_some).await;
                     return match outcome.as_deref() {
                         Ok(Some(result)) => result.clone().map_err(before_call),
-                        _ => Err(unavailable(&server.config.name, "starting it was interrupted; try again")),
+                        _ => Err(self.state().interrupted(server)),
                     };
                 }
             }
@@ -133,8 +134,8 @@ impl Lane {
         /// A pause up to this is waited for; longer ones are told.
         const PATIENCE: Duration = Duration::from_secs(1);
         let mut state = self.state();
-        if state.ended {
-            return Step::Fail(unavailable(&server.config.name, "its connection was ended; try again"));
+        if state.ended.is_some() {
+            return Step::Fail(state.interrupted(server));
         }
         if let Some(connection) = state.connection.take() {
             if connection.alive() {
@@ -143,7 +144,7 @@ impl Lane {
             }
             state.failures = if connection.served() { 0 } else { state.failures };
             state.pause(server);
-            tokio::spawn(async move { connection.close().await });
+            tokio::spawn(async move { connection.close(Reason::Cancelled).await });
         }
         if let Some(starting) = &state.starting {
             if starting.has_changed().is_ok() || starting.borrow().is_some() {
@@ -195,11 +196,11 @@ impl Lane {
         state.starting = None;
         state.starter = None;
         match result {
-            Ok(connection) if state.ended => {
-                tokio::spawn(async move { connection.close().await });
-                Err(unavailable(&server.config.name, "its connection was ended; try again"))
-            }
             Ok(connection) => {
+                if let Some(reason) = state.ended {
+                    tokio::spawn(async move { connection.close(reason).await });
+                    return Err(state.interrupted(server));
+                }
                 state.connection = Some(Arc::clone(&connection));
                 Ok(connection)
             }
@@ -210,18 +211,18 @@ impl Lane {
         }
     }
 
-    /// Ends the lane for good: what is open on it fails.
-    pub(crate) async fn end(&self) {
+    /// Ends the lane for good: what is open on it fails for this reason.
+    pub(crate) async fn end(&self, reason: Reason) {
         let connection = {
             let mut state = self.state();
-            state.ended = true;
+            state.ended = Some(reason);
             if let Some(starter) = state.starter.take() {
                 starter.abort();
             }
             state.connection.take()
         };
         if let Some(connection) = connection {
-            connection.close().await;
+            connection.close(reason).await;
         }
     }
 
@@ -237,6 +238,16 @@ impl Lane {
 }
 
 impl State {
+    /// Why a start that was waited for came to nothing, or none is made.
+    fn interrupted(&self, server: &Server) -> UpstreamFault {
+        let name = &server.config.name;
+        match self.ended {
+            Some(Reason::Revoked) => not_sent(Reason::Revoked, name, "the agent it served was removed"),
+            Some(_) => unavailable(name, "its connection was ended; try again"),
+            None => unavailable(name, "starting it was interrupted; try again"),
+        }
+    }
+
     /// One failure more: the next start waits, longer each time.
     fn pause(&mut self, server: &Server) {
         let limits = &server.config.limits;
@@ -250,7 +261,9 @@ impl State {
 async fn watch_idle(lane: Weak<Lane>, server: Weak<Server>) {
     loop {
         let (limit, idle) = match (lane.upgrade(), server.upgrade()) {
-            (Some(lane), Some(server)) if !lane.state().ended => (server.config.limits.idle, lane.idle_for()),
+            (Some(lane), Some(server)) if lane.state().ended.is_none() => {
+                (server.config.limits.idle, lane.idle_for())
+            }
             _ => return,
         };
         match idle {

@@ -7,6 +7,7 @@ pub mod config;
 mod connection;
 mod definitions;
 mod fault;
+mod guard;
 mod http;
 mod lane;
 mod server;

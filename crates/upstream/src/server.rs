@@ -130,7 +130,7 @@ impl Server {
             };
         }
         let connection = self.connect("discovery", None).await?;
-        connection.close().await;
+        connection.close(Reason::Cancelled).await;
         Ok(())
     }
 
@@ -142,14 +142,14 @@ impl Server {
                 lanes.by_key.remove(lane.key());
             }
         }
-        lane.end().await;
+        lane.end(Reason::Cancelled).await;
     }
 
     /// Ends what an agent holds.
     pub(crate) async fn forget(&self, agent: &AgentId) {
         let lane = self.lanes().by_key.remove(&LaneKey::Agent(agent.clone()));
         if let Some(lane) = lane {
-            lane.end().await;
+            lane.end(Reason::Revoked).await;
         }
     }
 
@@ -162,7 +162,7 @@ impl Server {
         };
         let mut ends = JoinSet::new();
         for lane in lanes.into_values() {
-            ends.spawn(async move { lane.end().await });
+            ends.spawn(async move { lane.end(Reason::Cancelled).await });
         }
         while ends.join_next().await.is_some() {}
     }

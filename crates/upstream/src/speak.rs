@@ -8,12 +8,14 @@ use mcp::outbound::{ToolRequest, Wire};
 use mcp::reply::{Outcome, ProgressUpdate, ResultKind, UpstreamResult};
 use mcp::version::{Era, ProtocolVersion};
 use model::ids::ServerName;
+use model::json::RawJson;
 use model::limits::JsonLimits;
 use ports::upstream::{Answer, Forward, Progress, UpstreamFault};
 
 use crate::config::Limits;
 use crate::definitions::Page;
 use crate::fault::{maybe_sent, violation};
+use crate::guard::Guard;
 
 /// Who we say we are.
 pub(crate) fn client() -> &'static Implementation {
@@ -45,12 +47,20 @@ pub(crate) const fn message_limits(limits: &Limits) -> JsonLimits {
     JsonLimits { bytes_max: limits.message_bytes_max, ..JsonLimits::UPSTREAM }
 }
 
-/// The answer to a call.
+/// Most bytes of an error's `data`; more is left out.
+const ERROR_DATA_BYTES_MAX: usize = 64 << 10;
+
+/// The answer to a call, if it holds none of our credentials.
 pub(crate) fn answer(
     server: &ServerName,
     outcome: Outcome,
     bytes_max: usize,
+    guard: &Guard,
 ) -> Result<Answer, UpstreamFault> {
+    guard.pass(server, shaped(server, outcome, bytes_max)?)
+}
+
+fn shaped(server: &ServerName, outcome: Outcome, bytes_max: usize) -> Result<Answer, UpstreamFault> {
     let too_large = || {
         let text = format!("its answer is larger than the {bytes_max} bytes a call may return");
         Err(maybe_sent(model::denial::Reason::LimitExceeded, server, text))
@@ -68,20 +78,26 @@ pub(crate) fn answer(
             ResultKind::Task => Err(violation(server, "it made a task of the call, which we did not offer")),
             ResultKind::Unknown => Err(violation(server, "its result is of a kind nobody knows")),
         },
-        Outcome::Error(error) if error.data.as_ref().is_some_and(|d| d.as_bytes().len() > bytes_max) => {
-            too_large()
-        }
         Outcome::Error(error) => {
-            Ok(Answer::Error { code: error.code, message: error.message, data: error.data })
+            let fits = |data: &RawJson| data.as_bytes().len() <= bytes_max.min(ERROR_DATA_BYTES_MAX);
+            let data = error.data.filter(fits);
+            Ok(Answer::Error { code: error.code, message: error.message, data })
         }
     }
 }
 
-/// One page of tools.
-pub(crate) fn page(server: &ServerName, outcome: &Outcome) -> Result<Page, UpstreamFault> {
+/// One page of tools, without those whose definitions hold one of our credentials.
+pub(crate) fn page(server: &ServerName, outcome: &Outcome, guard: &Guard) -> Result<Page, UpstreamFault> {
     let result = result(server, "tools/list", outcome)?;
-    let tools =
+    let mut tools =
         result.tools().ok_or_else(|| violation(server, "its answer to `tools/list` has no `tools`"))?;
+    let listed = tools.len();
+    tools.retain(|tool| !guard.finds(tool.as_str()));
+    if tools.len() < listed {
+        // Not by name: that may be the credential.
+        let (count, why) = (listed - tools.len(), "their definitions hold a credential of callgate's");
+        tracing::warn!(%server, count, why, "tools left out");
+    }
     let next = result.next_cursor().map(str::to_owned);
     Ok(Page { tools, next, ttl: Some(Duration::from_millis(result.ttl_millis())) })
 }
@@ -103,7 +119,7 @@ pub(crate) fn result<'a>(
 /// Progress as the port has it, and how many bytes it is.
 pub(crate) fn progress(update: ProgressUpdate) -> (Progress, usize) {
     let ProgressUpdate { progress, total, message, .. } = update;
-    let bytes = |json: Option<&model::json::RawJson>| json.map_or(0, |json| json.as_bytes().len());
+    let bytes = |json: Option<&RawJson>| json.map_or(0, |json| json.as_bytes().len());
     let size = bytes(Some(&progress)) + bytes(total.as_ref()) + bytes(message.as_ref());
     (Progress { progress, total, message }, size)
 }

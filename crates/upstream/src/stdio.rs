@@ -18,16 +18,18 @@ use bytes::Bytes;
 use mcp::outbound;
 use mcp::reply::Outcome;
 use mcp::version::{Era, ProtocolVersion};
+use model::denial::Reason;
 use model::ids::ServerName;
 use ports::definitions::DefinitionObserver;
-use ports::upstream::{ResultStream, Sent, UpstreamFault};
+use ports::upstream::{ResultStream, UpstreamFault};
 use tokio::sync::mpsc;
 
 use self::table::Table;
 use crate::config::{Command, Limits, ServerConfig};
 use crate::connection::Call;
 use crate::definitions::{Definitions, Lister, Page, Verified};
-use crate::fault::{before_call, unavailable, violation};
+use crate::fault::{before_call, maybe_sent, unavailable, violation};
+use crate::guard::Guard;
 use crate::speak;
 
 /// Messages that wait to be written; a child that does not read makes callers wait.
@@ -41,6 +43,7 @@ pub(crate) struct StdioConnection {
     table: Table,
     outbox: mpsc::Sender<Bytes>,
     handle: child::Handle,
+    guard: Guard,
     definitions: Definitions,
     relisting: AtomicBool,
     served: AtomicBool,
@@ -67,6 +70,7 @@ impl StdioConnection {
             table: Table::default(),
             outbox,
             handle: spawned.handle,
+            guard: environment::guarded(command),
             definitions: Definitions::new(config.name.clone(), config.limits, observer),
             relisting: AtomicBool::new(false),
             served: AtomicBool::new(false),
@@ -190,13 +194,9 @@ impl StdioConnection {
         ticket.done.await.unwrap_or_else(|_| Err(self.gone()))
     }
 
-    /// Ends the connection: what is open fails, the child is stopped and waited for.
-    pub(crate) async fn close(&self) {
-        let fault = UpstreamFault {
-            sent: Sent::Maybe,
-            reason: model::denial::Reason::Cancelled,
-            private: format!("server `{}`: its connection was closed by callgate", self.server),
-        };
+    /// Ends the connection: what is open fails for this reason, the child is stopped and waited for.
+    pub(crate) async fn close(&self, reason: Reason) {
+        let fault = maybe_sent(reason, &self.server, "its connection was closed by callgate");
         self.table.end(&fault);
         self.handle.stop();
         let how = self.handle.ended().await;
@@ -234,6 +234,6 @@ impl Lister for StdioConnection {
     async fn page(&self, cursor: Option<String>) -> Result<Page, UpstreamFault> {
         let wire = speak::wire(self.version());
         let outcome = self.ask(|id| outbound::list_tools(&wire, id, cursor.as_deref())).await?;
-        speak::page(&self.server, &outcome)
+        speak::page(&self.server, &outcome, &self.guard)
     }
 }

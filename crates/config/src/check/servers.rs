@@ -88,7 +88,7 @@ fn foreign(reader: &mut Reader<'_>, table: &Table<'_, '_>, names: &[&str], with:
 }
 
 fn stdio(reader: &mut Reader<'_>, table: &Table<'_, '_>, around: &Surroundings<'_>) -> Option<Stdio> {
-    let env = env(reader, table, around);
+    let (env, env_secrets) = env(reader, table, around);
     let env_pass = env_pass(reader, table, &env);
     let given = reader.text(table, "cwd");
     let cwd = given.map(|given| path(reader, &table.key("cwd"), &given, around));
@@ -107,19 +107,27 @@ fn stdio(reader: &mut Reader<'_>, table: &Table<'_, '_>, around: &Surroundings<'
         let says = Says { got: "no program", want: "a program and its arguments", fix };
         reader.note(command.offset, &key, &says);
     }
-    Some(Stdio { program: program?, args: parts.collect(), env, env_pass, cwd })
+    Some(Stdio { program: program?, args: parts.collect(), env, env_secrets, env_pass, cwd })
 }
 
-fn env(reader: &mut Reader<'_>, table: &Table<'_, '_>, around: &Surroundings<'_>) -> Vec<(String, Secret)> {
-    let mut env = Vec::new();
+/// The variables, and the names of those written as references.
+fn env(
+    reader: &mut Reader<'_>,
+    table: &Table<'_, '_>,
+    around: &Surroundings<'_>,
+) -> (Vec<(String, Secret)>, Vec<String>) {
+    let (mut env, mut referenced) = (Vec::new(), Vec::new());
     for (name, value) in reader.map(table, "env") {
         let key = format!("{}.{}", table.key("env"), name.value);
         variable(reader, &key, &name);
         if let Some(secret) = secret(reader, &key, &value, around) {
+            if !matches!(Reference::parse(&value.value), Reference::Literal(_)) {
+                referenced.push(name.value.clone());
+            }
             env.push((name.value, secret));
         }
     }
-    env
+    (env, referenced)
 }
 
 fn variable(reader: &mut Reader<'_>, key: &str, name: &At<String>) {

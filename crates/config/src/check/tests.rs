@@ -120,6 +120,7 @@ fn servers_are_read_and_secrets_resolved() {
     assert_eq!(stdio.cwd, None);
     let env: Vec<_> = stdio.env.iter().map(|(name, value)| (name.as_str(), value.reveal())).collect();
     assert_eq!(env, [("FILE", "from-file"), ("PLAIN", "x"), ("TOKEN", "from-env")]);
+    assert_eq!(stdio.env_secrets, ["FILE", "TOKEN"]);
     assert_eq!(stdio.env_pass, ["PATH"]);
     assert_eq!(files.secret_tools.len(), 1);
     let Transport::Http(http) = &remote.transport else { panic!("a url") };

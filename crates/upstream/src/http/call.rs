@@ -11,6 +11,7 @@ use mcp::outbound;
 use mcp::reply::{Outcome, UpstreamMessage, UpstreamNotification};
 use mcp::version::Era;
 use model::denial::Reason;
+use model::ids::ServerName;
 use ports::BoxFuture;
 use ports::upstream::{Answer, Forward, ResultStream, UpstreamEvent, UpstreamFault};
 use tokio::task::JoinHandle;
@@ -20,7 +21,8 @@ use super::response::{Part, Response, Unreadable};
 use super::site::Session;
 use super::{HttpConnection, Outgoing, leased};
 use crate::connection::Call;
-use crate::fault::{maybe_sent, not_sent, unavailable, violation};
+use crate::fault::{leaked, maybe_sent, not_sent, unavailable, violation};
+use crate::guard::Guard;
 use crate::lane::Place;
 use crate::speak;
 
@@ -35,6 +37,7 @@ pub(super) struct HttpStream {
     forward: Arc<Forward>,
     id: u64,
     session: Arc<Session>,
+    guard: Arc<Guard>,
     /// Dropped to cancel.
     response: Option<Response>,
     renewal: Option<Renewal>,
@@ -61,6 +64,7 @@ impl HttpStream {
         let response = send(&connection, &forward, &outgoing);
         Self {
             session: outgoing.session,
+            guard: connection.site.guard(leased(&forward.lease)),
             response: Some(response),
             renewal: None,
             renewed: false,
@@ -172,6 +176,9 @@ impl HttpStream {
                 if update.token == self.id && self.forward.wants_progress =>
             {
                 let (progress, bytes) = speak::progress(update);
+                if self.guard.finds_in_progress(&progress) {
+                    return Some(self.fail(leaked));
+                }
                 match self.bytes_left.checked_sub(bytes) {
                     Some(left) => {
                         self.bytes_left = left;
@@ -197,7 +204,7 @@ impl HttpStream {
         }
         self.connection.served.store(true, Ordering::Release);
         self.finish_reading();
-        let answer = speak::answer(&self.connection.site.server, outcome, self.bytes_left);
+        let answer = speak::answer(&self.connection.site.server, outcome, self.bytes_left, &self.guard);
         self.done(answer)
     }
 
@@ -264,8 +271,12 @@ impl HttpStream {
     }
 
     fn fail_violation(&mut self, what: &str) -> UpstreamEvent {
+        self.fail(|server| violation(server, what))
+    }
+
+    fn fail(&mut self, fault: impl FnOnce(&ServerName) -> UpstreamFault) -> UpstreamEvent {
         self.stop("its response cannot be used");
-        let fault = violation(&self.connection.site.server, what);
+        let fault = fault(&self.connection.site.server);
         self.done(Err(fault))
     }
 

@@ -9,6 +9,7 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
 use mcp::version::{Era as Spoken, ProtocolVersion};
+use model::bytes_eq::constant_time_eq;
 use model::ids::ServerName;
 use ports::secret::Secret;
 use tokio::time::Instant;
@@ -18,6 +19,7 @@ use super::exchange::{Exchange, Pool};
 use super::response::Response;
 use super::target::Target;
 use crate::config::{ConfigError, Era, HttpTarget, Limits, ServerConfig};
+use crate::guard::Guard;
 use crate::speak;
 
 /// A server found to be legacy is asked again after a day: it may have been upgraded.
@@ -36,6 +38,7 @@ pub(crate) struct Site {
     pub(super) limits: Limits,
     pub(super) era: Era,
     bearer: Option<Secret>,
+    guard: Arc<Guard>,
     pool: Arc<Pool>,
     path: Uri,
     base: HeaderMap,
@@ -69,6 +72,7 @@ impl Site {
             limits: config.limits,
             era: config.era,
             bearer: http.bearer.clone(),
+            guard: Arc::new(Guard::of(&http.bearer)),
             pool: Arc::new(Pool::new(dialer)),
             path,
             base,
@@ -92,6 +96,16 @@ impl Site {
     /// Remembers what a probe showed; nothing when a server that was found to be modern failed.
     pub(super) fn remember(&self, era: Option<Spoken>) {
         *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = era.map(|era| (era, Instant::now()));
+    }
+
+    /// What may not come back to a request with this credential.
+    pub(super) fn guard(&self, credential: Option<&Secret>) -> Arc<Guard> {
+        let configured = self.bearer.as_ref();
+        match (credential, configured) {
+            (None, _) => Arc::clone(&self.guard),
+            (Some(leased), Some(own)) if same(leased, own) => Arc::clone(&self.guard),
+            (Some(leased), _) => Arc::new(Guard::of(configured.into_iter().chain([leased]))),
+        }
     }
 
     /// A request, ready to be sent.
@@ -139,6 +153,10 @@ impl Session {
 /// Headers of our own making; those that are none are left out, which the server will say.
 pub(super) fn header(name: &str, value: &str) -> Option<(HeaderName, HeaderValue)> {
     Some((HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(value).ok()?))
+}
+
+fn same(one: &Secret, other: &Secret) -> bool {
+    constant_time_eq(one.reveal().as_bytes(), other.reveal().as_bytes())
 }
 
 fn authorization(secret: &Secret) -> Option<HeaderValue> {

@@ -15,7 +15,7 @@ use tokio::time::{Sleep, sleep_until};
 use super::StdioConnection;
 use super::table::{Outcome, Ticket};
 use crate::connection::Call;
-use crate::fault::maybe_sent;
+use crate::fault::{leaked, maybe_sent};
 use crate::lane::Place;
 use crate::speak;
 
@@ -67,6 +67,10 @@ impl StdioStream {
             return self.done(arrived.unwrap_or_else(cancelled));
         }
         match self.hear().await {
+            Heard::Progress(progress, _) if self.connection.guard.finds_in_progress(&progress) => {
+                self.stop("its progress cannot be used");
+                self.done(Err(leaked(&self.connection.server)))
+            }
             Heard::Progress(progress, bytes) => match self.bytes_left.checked_sub(bytes) {
                 Some(left) => {
                     self.bytes_left = left;
@@ -92,8 +96,9 @@ impl StdioStream {
         if outcome.is_ok() {
             self.connection.served.store(true, Ordering::Release);
         }
-        let answer: Result<Answer, UpstreamFault> =
-            outcome.and_then(|outcome| speak::answer(&self.connection.server, outcome, self.bytes_left));
+        let answer: Result<Answer, UpstreamFault> = outcome.and_then(|outcome| {
+            speak::answer(&self.connection.server, outcome, self.bytes_left, &self.connection.guard)
+        });
         UpstreamEvent::Done(answer)
     }
 

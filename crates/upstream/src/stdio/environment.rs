@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::config::{Command, ENV_ALWAYS};
+use crate::guard::Guard;
 
 /// The variables of a child: those always passed, those the operator lets through, those the operator sets.
 /// Later ones win.
@@ -13,6 +14,12 @@ pub(super) fn variables(command: &Command) -> Vec<(String, std::ffi::OsString)> 
         passed.filter_map(|name| std::env::var_os(name).map(|value| (name.to_owned(), value))).collect();
     out.extend(command.env.iter().map(|(name, value)| (name.clone(), value.reveal().into())));
     out
+}
+
+/// The credentials among the variables: none of them may come back.
+pub(super) fn guarded(command: &Command) -> Guard {
+    let secret = |name: &String| command.env_secrets.contains(name);
+    Guard::of(command.env.iter().filter(|(name, _)| secret(name)).map(|(_, value)| value))
 }
 
 /// The values a child could echo on stderr that must not be logged: everything the operator set or let
@@ -47,6 +54,7 @@ mod tests {
         let command = Command {
             argv: Vec::new(),
             env: vec![("PATH".to_owned(), Secret::new("/only/here".to_owned()))],
+            env_secrets: Vec::new(),
             env_pass: vec!["CARGO_PKG_NAME".to_owned(), "NOT_SET_ANYWHERE".to_owned()],
             cwd: None,
         };

@@ -6,6 +6,8 @@ mod http;
 #[cfg(test)]
 mod http_lies;
 #[cfg(test)]
+mod leaks;
+#[cfg(test)]
 mod peer;
 #[cfg(test)]
 mod stdio;

@@ -179,7 +179,7 @@ async fn lanes_are_bounded_and_forgetting_an_agent_frees_one() {
     assert_eq!((fault.reason, fault.sent), (Reason::LimitExceeded, Sent::No));
     rig.upstreams.forget(&agent("a")).await;
     let UpstreamEvent::Done(Err(fault)) = held.next().await else { panic!() };
-    assert_eq!((fault.reason, fault.sent), (Reason::Cancelled, Sent::Maybe));
+    assert_eq!((fault.reason, fault.sent), (Reason::Revoked, Sent::Maybe), "it was not the client's wish");
     rig.run(other()).await.unwrap();
 }
 

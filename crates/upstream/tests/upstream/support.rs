@@ -66,7 +66,7 @@ pub(crate) fn script(file: &str) -> String {
 /// A child running one of the scripts. Output is unbuffered and no byte code is written.
 pub(crate) fn child(file: &str) -> ServerConfig {
     let argv = ["python3", "-B", "-u", &script(file)].map(str::to_owned).to_vec();
-    let command = Command { argv, env: Vec::new(), env_pass: Vec::new(), cwd: None };
+    let command = Command { argv, env: Vec::new(), env_secrets: Vec::new(), env_pass: Vec::new(), cwd: None };
     config(Transport::Stdio(command))
 }
 

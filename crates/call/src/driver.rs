@@ -24,7 +24,7 @@ use crate::listings::Listings;
 use crate::noise::Noise;
 use crate::open_calls::{CancelToken, OpenCalls};
 use crate::received::{Received, Stamp};
-use crate::refuse::Early;
+use crate::refuse::Place;
 pub use crate::refuse::Refused;
 use crate::resolved::{Lookup, Resolved};
 use crate::sequencer::Sequencers;
@@ -152,13 +152,12 @@ impl Door {
             Err(refused) => return refused,
         };
         let task = match Task::implicit(&caller.principal.agent) {
-            Ok(task) => task.id,
+            Ok(task) => task,
             Err(error) => {
                 return Refused { call: stamp.id, denial: Denial::indeterminate(error.to_string()) };
             }
         };
-        let early = Early { stamp, principal: &caller.principal, task, endpoint, method, named: "" };
-        self.refuse_early(early, denial).await
+        self.refuse_early(Place::new(stamp, caller, &task, endpoint).method(method), denial).await
     }
 
     /// States 1 to 4.
@@ -169,34 +168,27 @@ impl Door {
         call: ToolCall,
     ) -> Result<Resolved, Refused> {
         let principal = caller.principal.clone();
-        let early = |task: &Task, endpoint: Endpoint, named: String| (task.id.clone(), endpoint, named);
         let task = match Task::implicit(&principal.agent) {
             Ok(task) => task,
             Err(error) => {
                 return Err(Refused { call: stamp.id, denial: Denial::indeterminate(error.to_string()) });
             }
         };
-        let place = early(&task, call.endpoint.clone(), call.name.clone());
-        let refuse = async |denial: Denial| {
-            let (task, endpoint, named) = &place;
-            let task = task.clone();
-            let early = Early { stamp, principal: &principal, task, endpoint, method: "tools/call", named };
-            self.refuse_early(early, denial).await
-        };
+        let place = Place::new(stamp, &caller, &task, &call.endpoint).naming(&call.name);
         let received = match Received::new(stamp, call, &self.limits) {
             Ok(received) => received,
-            Err(denial) => return Err(refuse(denial).await),
+            Err(denial) => return Err(self.refuse_early(place, denial).await),
         };
         let view = self.views.of(&caller.snapshot, &principal, &task);
         let bound = match received.identify(caller).bind(task) {
             Ok(bound) => bound,
-            Err(denial) => return Err(refuse(denial).await),
+            Err(denial) => return Err(self.refuse_early(place, denial).await),
         };
         let lookup = Lookup { view: &view, listings: &self.listings };
         match bound.resolve(&lookup) {
             Ok(resolved) => Ok(resolved),
             Err(unresolved) => match &unresolved.tool {
-                None => Err(refuse(unresolved.denial).await),
+                None => Err(self.refuse_early(place, unresolved.denial).await),
                 Some(tool) => {
                     let canonical = unresolved.bound.call().arguments.canonical();
                     Err(self.refuse_decided(&unresolved.bound, tool, &canonical, unresolved.denial).await)
@@ -213,7 +205,11 @@ impl Door {
         let id = CallId::new(at, random);
         match drawn {
             Ok(()) => Ok(Stamp { id, at, started }),
-            Err(fault) => Err(Refused { call: id, denial: Denial::indeterminate(fault.to_string()) }),
+            Err(fault) => {
+                // The id is not unique, so no entry may carry it: counted instead.
+                self.noise.count(Reason::Indeterminate, &self.ports);
+                Err(Refused { call: id, denial: Denial::indeterminate(fault.to_string()) })
+            }
         }
     }
 

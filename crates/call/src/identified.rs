@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use model::denial::Denial;
+use model::denial::{Denial, Reason};
 use model::principal::Principal;
 use model::task::Task;
 use ports::Ports;
@@ -29,6 +29,19 @@ impl Caller {
         let snapshot = ports.snapshots.current();
         let principal = ports.identity.identify(presented, &snapshot, ports.clock.now()).await?;
         Ok(Self { principal, snapshot })
+    }
+
+    /// The same caller under the current picture, after the one it was verified against went stale.
+    ///
+    /// # Errors
+    /// `invalid_credential` when the agent was removed meanwhile.
+    pub(crate) fn refresh(&self, ports: &Ports) -> Result<Self, Denial> {
+        let snapshot = ports.snapshots.current();
+        let agent = snapshot.agents.by_name(&self.principal.agent).filter(|agent| agent.removed.is_none());
+        let Some(facts) = agent.map(|agent| Arc::clone(&agent.facts)) else {
+            return Err(Denial::new(Reason::InvalidCredential, "this agent was removed"));
+        };
+        Ok(Self { principal: Principal { facts, ..self.principal.clone() }, snapshot })
     }
 
     /// Who it is.

@@ -8,12 +8,13 @@ use model::denial::Denial;
 use model::digest::Digest;
 use model::task::Task;
 use model::tool::ToolRef;
-use ports::record::{Expect, Item};
+use ports::record::{CommitFault, Expect, Item};
 use registry::ToolRecord;
 
 use crate::driver::Door;
 use crate::identified::Caller;
-use crate::refuse::{Early, Refused};
+use crate::refuse::{Place, Refused};
+use crate::run::DECISIONS_MAX;
 
 /// One tool as it is shown at one endpoint.
 pub struct ListedTool {
@@ -36,10 +37,33 @@ impl Door {
     /// A refusal when it cannot be recorded.
     pub async fn list(&self, caller: &Caller, endpoint: &Endpoint) -> Result<Listed, Refused> {
         let stamp = self.stamp()?;
-        let agent = &caller.principal.agent;
         let refuse = |why: String| Refused { call: stamp.id, denial: Denial::indeterminate(why) };
-        let task = Task::implicit(agent).map_err(|error| refuse(error.to_string()))?;
-        let tools = self.visible(caller, endpoint, &task);
+        let task = Task::implicit(&caller.principal.agent).map_err(|error| refuse(error.to_string()))?;
+        let place = Place::new(stamp, caller, &task, endpoint).method("tools/list");
+        let mut caller = caller.clone();
+        for _ in 0..DECISIONS_MAX {
+            match self.show(&caller, endpoint, &task).await {
+                Ok(Some(listed)) => return Ok(listed),
+                Ok(None) => match caller.refresh(&self.ports) {
+                    Ok(fresh) => caller = fresh,
+                    Err(denial) => return Err(self.refuse_early(place, denial).await),
+                },
+                Err(why) => return Err(self.refuse_early(place, Denial::indeterminate(why)).await),
+            }
+        }
+        let why = format!("the facts changed under {DECISIONS_MAX} lists in a row");
+        Err(self.refuse_early(place, Denial::indeterminate(why)).await)
+    }
+
+    /// One list under one picture; `None` when the picture went stale before the list was durable.
+    async fn show(
+        &self,
+        caller: &Caller,
+        endpoint: &Endpoint,
+        task: &Task,
+    ) -> Result<Option<Listed>, String> {
+        let (agent, epoch) = (&caller.principal.agent, caller.snapshot.epoch);
+        let tools = self.visible(caller, endpoint, task);
         let shown: Vec<(ToolRef, Digest)> =
             tools.iter().map(|tool| (tool.record.name.clone(), tool.record.digest)).collect();
         let listed = self.listings.changes(agent, &shown);
@@ -50,29 +74,17 @@ impl Door {
             tools: tools.len() as u64,
             shown: shown_digest(&shown),
         };
-        let entry =
-            Entry { at: self.ports.clock.now(), epoch: caller.snapshot.epoch, body: Body::List(body) };
-        let item = Item { entry, salts: Vec::new(), expects: Expect::Nothing, listed: Some(listed.clone()) };
-        let committed = match self.ports.record.stage(item) {
-            Ok(pending) => pending.await.map_err(|fault| fault.to_string()),
-            Err(fault) => Err(fault.to_string()),
-        };
-        match committed {
+        let entry = Entry { at: self.ports.clock.now(), epoch, body: Body::List(body) };
+        let (salts, expects) = (Vec::new(), Expect::Epoch(epoch));
+        let item = Item { entry, salts, expects, listed: Some(listed.clone()) };
+        let pending = self.ports.record.stage(item).map_err(|fault| fault.to_string())?;
+        match pending.await {
             Ok(_) => {
                 self.listings.remember(&listed);
-                Ok(Listed { tools })
+                Ok(Some(Listed { tools }))
             }
-            Err(why) => {
-                let early = Early {
-                    stamp,
-                    principal: &caller.principal,
-                    task: task.id,
-                    endpoint,
-                    method: "tools/list",
-                    named: "",
-                };
-                Err(self.refuse_early(early, Denial::indeterminate(why)).await)
-            }
+            Err(CommitFault::EpochMoved) => Ok(None),
+            Err(fault @ CommitFault::Fenced(_)) => Err(fault.to_string()),
         }
     }
 

@@ -4,13 +4,14 @@ use ledger::{Body, DecisionBody, Entry, RefusalBody, Verdict};
 use model::call::Endpoint;
 use model::denial::{Denial, Reason};
 use model::digest::{Commitment, Salt};
-use model::ids::{CallId, TaskId};
-use model::principal::Principal;
+use model::ids::{AgentId, CallId, Epoch, TaskId};
+use model::task::Task;
 use model::tool::PinnedTool;
 use ports::record::{Expect, Item};
 
 use crate::bound::Bound;
 use crate::driver::Door;
+use crate::identified::Caller;
 use crate::received::Stamp;
 use crate::resolved::Resolved;
 
@@ -23,30 +24,65 @@ pub struct Refused {
     pub denial: Denial,
 }
 
-/// What a refusal before resolution is recorded with.
-pub(crate) struct Early<'a> {
-    pub(crate) stamp: Stamp,
-    pub(crate) principal: &'a Principal,
-    pub(crate) task: TaskId,
-    pub(crate) endpoint: &'a Endpoint,
-    pub(crate) method: &'a str,
-    pub(crate) named: &'a str,
+/// Where a request stands: what a refusal that names no tool is recorded with.
+pub(crate) struct Place {
+    stamp: Stamp,
+    epoch: Epoch,
+    agent: AgentId,
+    task: TaskId,
+    endpoint: Endpoint,
+    method: String,
+    named: String,
+}
+
+impl Place {
+    /// Of a request that may name a tool.
+    pub(crate) fn new(stamp: Stamp, caller: &Caller, task: &Task, endpoint: &Endpoint) -> Self {
+        Self {
+            stamp,
+            epoch: caller.snapshot.epoch,
+            agent: caller.principal.agent.clone(),
+            task: task.id.clone(),
+            endpoint: endpoint.clone(),
+            method: "tools/call".to_owned(),
+            named: String::new(),
+        }
+    }
+
+    /// Of a call that is bound.
+    pub(crate) fn of(bound: &Bound) -> Self {
+        let caller = &bound.identified.caller;
+        let (call, place) =
+            (bound.call(), Self::new(*bound.stamp(), caller, &bound.task, &bound.call().endpoint));
+        place.naming(&call.name)
+    }
+
+    /// Of another method.
+    pub(crate) fn method(self, method: &str) -> Self {
+        Self { method: method.to_owned(), ..self }
+    }
+
+    /// The name that the request gave.
+    pub(crate) fn naming(self, named: &str) -> Self {
+        Self { named: named.to_owned(), ..self }
+    }
 }
 
 impl Door {
     /// Records a refusal of a request that named no tool this principal may know.
-    pub(crate) async fn refuse_early(&self, early: Early<'_>, denial: Denial) -> Refused {
+    pub(crate) async fn refuse_early(&self, place: Place, denial: Denial) -> Refused {
+        let (call, epoch) = (place.stamp.id, place.epoch);
         let body = RefusalBody {
-            call: early.stamp.id,
-            task: early.task,
-            agent: early.principal.agent.clone(),
-            endpoint: early.endpoint.clone(),
-            method: early.method.to_owned(),
-            named: early.named.to_owned(),
+            call,
+            task: place.task,
+            agent: place.agent,
+            endpoint: place.endpoint,
+            method: place.method,
+            named: place.named,
             reason: denial.reason,
             why: denial.private.clone(),
         };
-        self.record_refusal(early.stamp.id, Body::Refusal(body), Vec::new(), denial).await
+        self.record_refusal(call, (epoch, Body::Refusal(body)), Vec::new(), denial).await
     }
 
     /// Records a refusal of a resolved call.
@@ -64,15 +100,7 @@ impl Door {
     ) -> Refused {
         let Ok(salt) = self.salt() else {
             // Without a salt there can be no commitment to the arguments, but there can be an entry.
-            let early = Early {
-                stamp: *bound.stamp(),
-                principal: bound.principal(),
-                task: bound.task.id.clone(),
-                endpoint: &bound.call().endpoint,
-                method: "tools/call",
-                named: &bound.call().name,
-            };
-            return self.refuse_early(early, denial).await;
+            return self.refuse_early(Place::of(bound), denial).await;
         };
         let verdict = match denial.reason {
             Reason::ApprovalRequired => Verdict::Park,
@@ -82,7 +110,8 @@ impl Door {
             DecisionFacts { bound, tool, canonical, policies: &denial.policies, why: &denial.private };
         let body = self.decision(&facts, verdict, &salt);
         let salts = vec![("arguments", salt)];
-        self.record_refusal(bound.stamp().id, Body::Decision(body), salts, denial).await
+        let epoch = bound.identified.caller.snapshot.epoch;
+        self.record_refusal(bound.stamp().id, (epoch, Body::Decision(body)), salts, denial).await
     }
 
     pub(crate) fn decision(&self, facts: &DecisionFacts<'_>, verdict: Verdict, salt: &Salt) -> DecisionBody {
@@ -108,11 +137,11 @@ impl Door {
     async fn record_refusal(
         &self,
         call: CallId,
-        body: Body,
+        (epoch, body): (Epoch, Body),
         salts: Vec<(&'static str, Salt)>,
         denial: Denial,
     ) -> Refused {
-        let entry = Entry { at: self.ports.clock.now(), epoch: self.ports.snapshots.current().epoch, body };
+        let entry = Entry { at: self.ports.clock.now(), epoch, body };
         let item = Item { entry, salts, expects: Expect::Nothing, listed: None };
         let recorded = match self.ports.record.stage(item) {
             Ok(pending) => pending.await.map_err(|fault| fault.to_string()),

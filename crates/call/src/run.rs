@@ -22,13 +22,13 @@ use crate::forwarded::UntrustedResult;
 use crate::intended::Intended;
 use crate::labelled::Labelled;
 use crate::open_calls::CancelToken;
-use crate::refuse::{DecisionFacts, Refused};
+use crate::refuse::{DecisionFacts, Place, Refused};
 use crate::resolved::Resolved;
 use crate::sequencer::{Reservation, Revision, Sequencer, StageRefusal};
 use crate::supervise::CatchPanic;
 
 /// Times a call is decided before a moving world makes it a denial.
-const DECISIONS_MAX: usize = 8;
+pub(crate) const DECISIONS_MAX: usize = 8;
 
 /// What became of staging an intent.
 enum Intent {
@@ -45,33 +45,39 @@ impl Door {
         cancel: CancelToken,
         progress: mpsc::Sender<Progress>,
     ) -> Finished {
-        let sequencer = self.sequencers.of(resolved.task(), self.limits.open_calls_per_task_max);
         // Listed as open before anything is staged: a revocation that commits after this call's intent finds it.
         let (id, agent) = (resolved.stamp().id, resolved.principal().agent.clone());
         let _open = self.open.enter(id, agent, resolved.tool().name.clone(), cancel.clone());
-        let mut resolved = resolved;
+        let place = Place::of(&resolved.bound);
+        match CatchPanic::new(self.permit(resolved, &cancel)).await {
+            Ok(Ok((intended, _reservation))) => self.run(*intended, cancel, progress).await,
+            Ok(Err(refused)) => Finished::Refused(refused),
+            Err(_) => {
+                let denial = Denial::indeterminate("a panic while the call was decided");
+                Finished::Refused(self.refuse_early(place, denial).await)
+            }
+        }
+    }
+
+    /// States 5 to 7: decides until the facts hold still for as long as a commit takes.
+    async fn permit(
+        &self,
+        mut resolved: Resolved,
+        cancel: &CancelToken,
+    ) -> Result<(Box<Intended>, Reservation), Refused> {
+        let sequencer = self.sequencers.of(resolved.task(), self.limits.open_calls_per_task_max);
         for _ in 0..DECISIONS_MAX {
             let revision = sequencer.revision();
-            let permitted = match self.decide(resolved).await {
-                Ok(permitted) => permitted,
-                Err(refused) => return Finished::Refused(refused),
-            };
-            match self.intend(&sequencer, revision, permitted, &cancel).await {
-                Intent::Durable(intended, reservation) => {
-                    let finished = self.run(*intended, cancel, progress).await;
-                    drop(reservation);
-                    return finished;
-                }
-                Intent::Moved(permitted) => match self.again(permitted.resolved).await {
-                    Ok(fresh) => resolved = fresh,
-                    Err(refused) => return Finished::Refused(refused),
-                },
-                Intent::Refused(refused) => return Finished::Refused(refused),
+            let permitted = self.decide(resolved).await?;
+            match self.intend(&sequencer, revision, permitted, cancel).await {
+                Intent::Durable(intended, reservation) => return Ok((intended, reservation)),
+                Intent::Moved(permitted) => resolved = self.again(permitted.resolved).await?,
+                Intent::Refused(refused) => return Err(refused),
             }
         }
         let denial =
             Denial::indeterminate(format!("the facts changed under {DECISIONS_MAX} decisions in a row"));
-        Finished::Refused(self.refuse_resolved(&resolved, denial).await)
+        Err(self.refuse_resolved(&resolved, denial).await)
     }
 
     /// State 5, and 6 when policy asks for a person: with evidence the call is decided again.
@@ -95,18 +101,12 @@ impl Door {
 
     /// Resolves a call anew under the current snapshot, after the one it carried went stale.
     async fn again(&self, resolved: Resolved) -> Result<Resolved, Refused> {
-        let snapshot = self.ports.snapshots.current();
-        let agent = snapshot.agents.by_name(&resolved.principal().agent).filter(|a| a.removed.is_none());
-        let Some(facts) = agent.map(|agent| Arc::clone(&agent.facts)) else {
-            let denial = Denial::new(Reason::InvalidCredential, "this agent was removed");
-            return Err(self.refuse_resolved(&resolved, denial).await);
+        let caller = match resolved.bound.identified.caller.refresh(&self.ports) {
+            Ok(caller) => caller,
+            Err(denial) => return Err(self.refuse_resolved(&resolved, denial).await),
         };
-        let bound = resolved.bound;
-        let stamp = *bound.stamp();
-        let mut caller = bound.identified.caller;
-        caller.principal.facts = facts;
-        caller.snapshot = snapshot;
-        self.resolve(stamp, caller, bound.identified.received.call).await
+        let stamp = *resolved.stamp();
+        self.resolve(stamp, caller, resolved.bound.identified.received.call).await
     }
 
     /// State 7: stages the intent through the task's sequencer and waits until it is durable.

@@ -57,6 +57,8 @@ pub enum LeaseFault {
     Refused,
     /// It never comes.
     Hangs,
+    /// It comes after so many milliseconds.
+    Slow(u64),
     /// The adapter panics.
     Panics,
 }
@@ -109,6 +111,7 @@ impl Broker for SimBroker {
                     return Err(Denial::new(Reason::UpstreamUnavailable, "no credential (simulated)"));
                 }
                 Some(LeaseFault::Hangs) => std::future::pending::<()>().await,
+                Some(LeaseFault::Slow(millis)) => tokio::time::sleep(Duration::from_millis(millis)).await,
                 Some(LeaseFault::Panics) => std::panic::resume_unwind(Box::new("a simulated panic")),
                 None => {}
             }

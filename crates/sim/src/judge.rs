@@ -1,5 +1,7 @@
 //! The checkers. Must never ask the code under test: the disk, the pictures and the packets are the evidence.
 
+use std::sync::PoisonError;
+
 use call::Finished;
 use ledger::{Body, DecisionBody, Outcome, Verdict};
 use model::denial::{Denial, Reason};
@@ -9,7 +11,7 @@ use model::json::Json;
 use model::limits::JsonLimits;
 use model::principal::{Attestation, Principal};
 use model::task::Task;
-use policy::{ApprovalEvidence, Decision, DecisionRequest};
+use policy::{Decision, DecisionRequest};
 use ports::snapshot::Snapshots as _;
 use ports::upstream::Forward;
 use registry::ToolRecord;
@@ -108,7 +110,7 @@ fn permitted(world: &World, intent: &Durable, forward: &Forward) -> Option<Strin
         task: &task,
         tool: &forward.tool,
         arguments: &arguments,
-        approval: &ApprovalEvidence::none(),
+        approval: &world.evidence.lock().unwrap_or_else(PoisonError::into_inner),
         now: intent.entry.at,
     });
     match decision {

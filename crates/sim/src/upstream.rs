@@ -173,6 +173,10 @@ impl SimStream {
     async fn event(&mut self) -> UpstreamEvent {
         if self.progress > 0 {
             self.progress -= 1;
+            if self.progress.is_multiple_of(64) {
+                // As a real connection does now and then, however fast it is.
+                tokio::task::yield_now().await;
+            }
             let progress = RawJson::empty_object();
             return UpstreamEvent::Progress(Progress { progress, total: None, message: None });
         }

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use model::ids::{AgentId, CallId, Epoch};
 use model::tool::ToolRef;
+use policy::ApprovalEvidence;
 use ports::snapshot::Snapshots as _;
 use ports::upstream::Forward;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::disk::Disk;
@@ -56,6 +58,10 @@ pub struct World {
     pub servers: SimServers,
     seen: Mutex<Seen>,
     pictures: Mutex<OnceLock<Arc<SimSnapshots>>>,
+    /// The evidence there is for every call that needs an approval.
+    pub evidence: Mutex<ApprovalEvidence>,
+    /// Told whenever a call reaches an upstream.
+    pub arrived: Notify,
     /// Calls one task may have open.
     pub open_calls_max: usize,
 }
@@ -106,6 +112,7 @@ impl World {
         seen.forwarded.push(forward.call);
         let (agent, tool) = (forward.agent.clone(), forward.tool.name.clone());
         seen.open.insert(forward.call, OpenCall { agent, tool, revoked: None });
+        self.arrived.notify_one();
     }
 
     pub(crate) fn cancelled(&self, call: CallId) {

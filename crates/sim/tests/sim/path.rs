@@ -1,1 +1,484 @@
-//! TODO later.
+//! What a call meets on its way, one thing at a time.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use call::Finished;
+use ledger::{Body, Outcome, Verdict};
+use model::call::Endpoint;
+use model::denial::Reason;
+use model::ids::CallId;
+use policy::ApprovalEvidence;
+use ports::clock::Clock as _;
+use ports::identity::Presented;
+use ports::secret::Secret;
+use sim::edges::{ApprovalsMood, LeaseFault};
+use sim::store::DiskFault;
+use sim::upstream::Plan;
+use sim::{Knobs, Node, World};
+
+use crate::setup::{
+    BY, NO_WRITES, add, agent, at_peace, call, caller, certify, policies, reader, ready, refusal, request,
+    run, server, start, tool, words, world,
+};
+
+const OPEN: &str = r#"{"id":"open"}"#;
+
+async fn bench(open_calls_max: usize) -> (Arc<World>, Node, Secret) {
+    let world = world(open_calls_max);
+    let node = ready(&world, Knobs::quiet(7)).await;
+    let key = add(&node, "ada", &[]).await;
+    (world, node, key)
+}
+
+fn outcome(world: &World, call: CallId) -> Option<Outcome> {
+    world.disk().outcome(call)
+}
+
+/// Lets everything that can run, run.
+async fn settle() {
+    tokio::time::sleep(Duration::from_millis(50)).await;
+}
+
+#[test]
+fn a_call_is_intended_sent_and_recorded_once() {
+    run(async {
+        let (world, node, key) = bench(8).await;
+        let before = words(&world).len();
+        let Finished::Answered(id, _) = call(&node, &key, "alpha__update_item", OPEN).await else {
+            panic!("it is permitted");
+        };
+        assert_eq!(words(&world)[before..], ["intent", "outcome"]);
+        assert_eq!(world.seen().forwarded, [id]);
+        assert_eq!(outcome(&world, id), Some(Outcome::Completed));
+        at_peace(&world, &node);
+    });
+}
+
+#[test]
+fn refusals_after_resolution_say_why_and_are_recorded_with_the_tool() {
+    run(async {
+        let (world, node, key) = bench(8).await;
+        let cases = [
+            ("alpha__update_item", r#"{"id":"shut"}"#, Reason::PolicyDenied),
+            ("alpha__get_item", r#"{"id":7}"#, Reason::InvalidArguments),
+            ("alpha__run_command", OPEN, Reason::ApprovalRequired),
+        ];
+        for (name, arguments, reason) in cases {
+            let refused = refusal(call(&node, &key, name, arguments).await);
+            assert_eq!(refused.denial.reason, reason, "{}", refused.denial.private);
+            let disk = world.disk();
+            let [kept] = disk.of(refused.call).collect::<Vec<_>>()[..] else { panic!("one entry") };
+            let Body::Decision(body) = &kept.entry.body else { panic!("a decision on a known tool") };
+            let expected =
+                if reason == Reason::ApprovalRequired { Verdict::Park } else { Verdict::Deny(reason) };
+            assert_eq!(body.verdict, expected);
+            assert_eq!(format!("{}", body.tool.name), name);
+            assert_eq!(kept.salts.len(), 1, "the arguments are committed to, not written");
+            assert!(!kept.leaf.contains("shut"));
+        }
+        assert!(world.seen().forwarded.is_empty());
+        at_peace(&world, &node);
+    });
+}
+
+#[test]
+fn an_invalid_argument_is_named_by_its_pointer() {
+    run(async {
+        let (_world, node, key) = bench(8).await;
+        let refused = refusal(call(&node, &key, "alpha__get_item", r#"{"id":7}"#).await);
+        assert!(refused.denial.public.contains("/id"), "{}", refused.denial.public);
+    });
+}
+
+#[test]
+fn sixty_four_calls_at_once_on_one_task_are_all_answered() {
+    run(async {
+        let (world, node, key) = bench(256).await;
+        let mut handles = Vec::new();
+        for _ in 0..64 {
+            handles.push(start(&node, &key, "alpha__get_item", OPEN).await.expect("it is staged"));
+        }
+        for handle in handles {
+            let end = handle.done.await.unwrap();
+            assert!(matches!(end, Finished::Answered(..)), "a spurious denial: {end:?}");
+        }
+        at_peace(&world, &node);
+    });
+}
+
+#[test]
+fn a_task_has_no_more_calls_open_than_its_limit() {
+    run(async {
+        let (world, node, key) = bench(3).await;
+        node.upstreams.script([Plan::Hangs; 3]);
+        let mut handles = Vec::new();
+        for _ in 0..10 {
+            handles.push(start(&node, &key, "alpha__get_item", OPEN).await.expect("it is staged"));
+        }
+        settle().await;
+        assert_eq!(world.seen().forwarded.len(), 3);
+        let mut reasons = Vec::new();
+        for handle in handles {
+            reasons.push(refusal(handle.done.await.unwrap()).denial.reason);
+        }
+        let limited = reasons.iter().filter(|reason| **reason == Reason::LimitExceeded).count();
+        let late = reasons.iter().filter(|reason| **reason == Reason::UpstreamTimeout).count();
+        assert_eq!((limited, late), (7, 3), "{reasons:?}");
+        assert!(matches!(call(&node, &key, "alpha__get_item", OPEN).await, Finished::Answered(..)));
+        at_peace(&world, &node);
+    });
+}
+
+#[test]
+fn a_panic_in_an_adapter_ends_one_call_and_nothing_else() {
+    run(async {
+        let (world, node, key) = bench(8).await;
+        for plan in [Plan::PanicsOpening, Plan::PanicsAnswering] {
+            node.upstreams.script([plan]);
+            let refused = refusal(call(&node, &key, "alpha__get_item", OPEN).await);
+            assert_eq!(outcome(&world, refused.call), Some(Outcome::Unknown(Reason::Indeterminate)));
+        }
+        node.broker.fail_next(LeaseFault::Panics);
+        let refused = refusal(call(&node, &key, "alpha__get_item", OPEN).await);
+        assert_eq!(outcome(&world, refused.call), Some(Outcome::NotSent(Reason::Indeterminate)));
+        node.approvals.set(ApprovalsMood::Panics);
+        let refused = refusal(call(&node, &key, "alpha__run_command", OPEN).await);
+        assert_eq!(refused.denial.reason, Reason::Indeterminate);
+        assert_eq!(world.disk().of(refused.call).count(), 1, "the refusal is recorded");
+        assert!(matches!(call(&node, &key, "alpha__get_item", OPEN).await, Finished::Answered(..)));
+        at_peace(&world, &node);
+    });
+}
+
+#[test]
+fn evidence_of_an_approval_is_decided_again_and_doubt_is_a_deny() {
+    run(async {
+        let (world, node, key) = bench(8).await;
+        node.approvals.set(ApprovalsMood::Faulty);
+        let refused = refusal(call(&node, &key, "alpha__run_command", OPEN).await);
+        assert_eq!(refused.denial.reason, Reason::Indeterminate);
+        assert!(world.seen().forwarded.is_empty());
+        let groups = vec![model::ids::GroupName::parse("operators").unwrap()];
+        *world.evidence.lock().unwrap_or_else(PoisonError::into_inner) =
+            ApprovalEvidence { count: 1, groups, exact: true, self_approved: false };
+        node.approvals.set(ApprovalsMood::Approved(1));
+        assert!(matches!(call(&node, &key, "alpha__run_command", OPEN).await, Finished::Answered(..)));
+        assert_eq!(node.approvals.asked(), 2, "it is asked for each call, and for no other");
+        at_peace(&world, &node);
+    });
+}
+
+/// The call is decided, then the world changes before its intent is committed.
+async fn overtaken(change: impl AsyncFnOnce(&Node), name: &str) -> (Arc<World>, Node, Finished) {
+    let (world, node, key) = bench(8).await;
+    let caller = caller(&node, &key).await;
+    node.store.hold(true);
+    let (_, finished) = tokio::join!(change(&node), async {
+        settle().await;
+        let handle = node.door.call(caller, request(name, OPEN)).await.expect("it is resolved");
+        settle().await;
+        assert_eq!(node.store.waiting(), 2, "the change waits before the intent");
+        node.store.hold(false);
+        handle.done.await.unwrap()
+    });
+    (world, node, finished)
+}
+
+#[test]
+fn a_call_overtaken_by_a_harmless_change_is_decided_again() {
+    run(async {
+        let change = async |node: &Node| drop(add(node, "bob", &[]).await);
+        let (world, node, finished) = overtaken(change, "alpha__get_item").await;
+        assert!(matches!(finished, Finished::Answered(..)), "{finished:?}");
+        at_peace(&world, &node);
+    });
+}
+
+#[test]
+fn a_call_overtaken_by_a_change_that_forbids_it_is_refused_and_recorded() {
+    run(async {
+        let remove = async |node: &Node| node.admin.remove_agent(BY, &agent("ada")).await.unwrap();
+        let (world, node, finished) = overtaken(remove, "alpha__get_item").await;
+        let refused = refusal(finished);
+        let recorded = world.disk().of(refused.call).count();
+        assert_eq!(recorded, 1, "refused as {} without an entry", refused.denial.reason);
+        assert!(matches!(refused.denial.reason, Reason::InvalidCredential | Reason::Revoked));
+        assert!(world.seen().forwarded.is_empty());
+        at_peace(&world, &node);
+
+        let tighten = async |node: &Node| drop(node.admin.load_policies(policies(NO_WRITES)).await.unwrap());
+        let (world, node, finished) = overtaken(tighten, "alpha__update_item").await;
+        assert_eq!(refusal(finished).denial.reason, Reason::UnknownTool);
+        assert!(world.seen().forwarded.is_empty());
+        at_peace(&world, &node);
+    });
+}
+
+/// The intent is durable and the lease is on its way; then something is taken away.
+async fn revoked(lease: LeaseFault, change: impl AsyncFnOnce(&Node), name: &str) {
+    let (world, node, key) = bench(8).await;
+    node.broker.fail_next(lease);
+    let handle = start(&node, &key, name, OPEN).await.expect("it is staged");
+    settle().await;
+    assert!(world.disk().intent(handle.id).is_some_and(|intent| intent.entry.is_intent()));
+    change(&node).await;
+    let refused = refusal(handle.done.await.unwrap());
+    assert_eq!(refused.denial.reason, Reason::Revoked);
+    assert_eq!(outcome(&world, refused.call), Some(Outcome::NotSent(Reason::Revoked)));
+    assert!(world.seen().forwarded.is_empty(), "nothing was sent");
+    at_peace(&world, &node);
+}
+
+#[test]
+fn what_is_revoked_between_intent_and_sending_is_not_sent() {
+    let name = "alpha__update_item";
+    run(async {
+        let remove = async |node: &Node| node.admin.remove_agent(BY, &agent("ada")).await.unwrap();
+        revoked(LeaseFault::Hangs, remove, name).await;
+        let withdraw =
+            async |node: &Node| node.admin.quarantine(BY, &tool("alpha", "update_item")).await.unwrap();
+        revoked(LeaseFault::Hangs, withdraw, name).await;
+        let tighten = async |node: &Node| drop(node.admin.load_policies(policies(NO_WRITES)).await.unwrap());
+        revoked(LeaseFault::Slow(500), tighten, name).await;
+    });
+}
+
+#[test]
+fn a_cancelled_call_ends_at_once_even_in_a_flood() {
+    run(async {
+        let (world, node, key) = bench(8).await;
+        for plan in [Plan::Hangs, Plan::Chatters] {
+            node.upstreams.script([plan]);
+            let handle = start(&node, &key, "alpha__get_item", OPEN).await.expect("it is staged");
+            let before = node.clock.elapsed();
+            // Time stands still while something is always ready: only the arrival tells.
+            world.arrived.notified().await;
+            handle.cancel();
+            let refused = refusal(handle.done.await.unwrap());
+            assert_eq!(outcome(&world, refused.call), Some(Outcome::Unknown(Reason::Cancelled)));
+            assert!(world.seen().cancelled.contains(&refused.call), "the upstream is told to stop");
+            assert!(node.clock.elapsed() - before < Duration::from_secs(1));
+        }
+        at_peace(&world, &node);
+    });
+}
+
+#[test]
+fn a_cancellation_before_sending_sends_nothing() {
+    run(async {
+        let (world, node, key) = bench(8).await;
+        node.store.hold(true);
+        let handle = start(&node, &key, "alpha__get_item", OPEN).await.expect("it is staged");
+        settle().await;
+        handle.cancel();
+        node.store.hold(false);
+        let refused = refusal(handle.done.await.unwrap());
+        assert_eq!(outcome(&world, refused.call), Some(Outcome::NotSent(Reason::Cancelled)));
+        assert!(world.seen().forwarded.is_empty());
+        at_peace(&world, &node);
+    });
+}
+
+#[test]
+fn a_call_whose_client_is_gone_is_recorded_all_the_same() {
+    run(async {
+        let (world, node, key) = bench(8).await;
+        node.upstreams.script([Plan::Answers(1000)]);
+        let id = start(&node, &key, "alpha__get_item", OPEN).await.expect("it is staged").id;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(outcome(&world, id), Some(Outcome::Completed));
+        at_peace(&world, &node);
+    });
+}
+
+#[test]
+fn what_upstreams_do_wrong_is_told_apart() {
+    run(async {
+        let (world, node, key) = bench(8).await;
+        let cases = [
+            (Plan::Unreachable, Outcome::NotSent(Reason::UpstreamUnavailable)),
+            (Plan::Hangs, Outcome::Unknown(Reason::UpstreamTimeout)),
+            (Plan::Crashes, Outcome::Unknown(Reason::UpstreamUnavailable)),
+            (Plan::Lies, Outcome::Unknown(Reason::UpstreamViolation)),
+            (Plan::Floods, Outcome::Unknown(Reason::LimitExceeded)),
+        ];
+        for (plan, expected) in cases {
+            node.upstreams.script([plan]);
+            let refused = refusal(call(&node, &key, "alpha__get_item", OPEN).await);
+            assert_eq!(outcome(&world, refused.call), Some(expected));
+            assert!(!refused.denial.public.contains("simulation"), "{}", refused.denial.public);
+            let sent = matches!(expected, Outcome::Unknown(_));
+            assert_eq!(sent, !refused.denial.public.contains("nothing was sent"));
+        }
+        for plan in [Plan::ToolError, Plan::RpcError] {
+            node.upstreams.script([plan]);
+            let Finished::Answered(id, _) = call(&node, &key, "alpha__get_item", OPEN).await else {
+                panic!("a tool's own error is an answer");
+            };
+            assert_eq!(outcome(&world, id), Some(Outcome::ToolError));
+        }
+        at_peace(&world, &node);
+    });
+}
+
+#[test]
+fn a_server_that_changed_before_it_said_so_gets_nothing() {
+    run(async {
+        let (world, node, key) = bench(8).await;
+        assert!(world.servers.offer(&server("alpha"), &reader("get_item", 2)));
+        let refused = refusal(call(&node, &key, "alpha__get_item", OPEN).await);
+        assert_eq!(outcome(&world, refused.call), Some(Outcome::NotSent(Reason::DefinitionChanged)));
+        assert!(world.seen().forwarded.is_empty());
+        at_peace(&world, &node);
+    });
+}
+
+#[test]
+fn a_tool_that_changed_since_it_was_listed_is_refused_until_it_is_listed_again() {
+    run(async {
+        let (world, node, key) = bench(8).await;
+        let list = async || node.door.list(&caller(&node, &key).await, &Endpoint::All).await;
+        assert_eq!(list().await.ok().unwrap().tools.len(), 3);
+        assert!(world.servers.offer(&server("alpha"), &reader("get_item", 2)));
+        node.connect(&server("alpha")).await.unwrap();
+        certify(&node, &tool("alpha", "get_item")).await;
+        let refused = refusal(call(&node, &key, "alpha__get_item", OPEN).await);
+        assert_eq!(refused.denial.reason, Reason::DefinitionChanged);
+        assert_eq!(list().await.ok().unwrap().tools.len(), 3);
+        assert!(matches!(call(&node, &key, "alpha__get_item", OPEN).await, Finished::Answered(..)));
+        at_peace(&world, &node);
+    });
+}
+
+#[test]
+fn a_list_that_cannot_be_recorded_does_not_leave() {
+    run(async {
+        let (world, node, key) = bench(8).await;
+        let caller = caller(&node, &key).await;
+        node.store.fail_at(1, DiskFault::Before);
+        let listed = node.door.list(&caller, &Endpoint::All).await;
+        assert_eq!(listed.err().map(|refused| refused.denial.reason), Some(Reason::Indeterminate));
+        assert!(world.disk().control.listed.is_empty());
+    });
+}
+
+#[test]
+fn a_list_overtaken_by_a_removal_shows_nothing() {
+    run(async {
+        let (world, node, key) = bench(8).await;
+        let caller = caller(&node, &key).await;
+        node.store.hold(true);
+        let (removed, listed) = tokio::join!(node.admin.remove_agent(BY, &caller.principal().agent), async {
+            settle().await;
+            let list = node.door.list(&caller, &Endpoint::All);
+            let release = async {
+                settle().await;
+                node.store.hold(false);
+            };
+            tokio::join!(list, release).0
+        });
+        removed.unwrap();
+        let refused = listed.err().expect("the agent is gone");
+        assert_eq!(refused.denial.reason, Reason::InvalidCredential);
+        assert_eq!(world.disk().of(refused.call).count(), 1);
+        at_peace(&world, &node);
+    });
+}
+
+#[test]
+fn a_fenced_record_refuses_everything_and_sends_nothing() {
+    for fault in [DiskFault::Before, DiskFault::After] {
+        run(async {
+            let (world, node, key) = bench(8).await;
+            node.store.fail_at(1, fault);
+            for _ in 0..3 {
+                let refused = refusal(call(&node, &key, "alpha__get_item", OPEN).await);
+                assert_eq!(refused.denial.reason, Reason::Indeterminate);
+            }
+            assert!(!node.healthy());
+            assert!(world.seen().forwarded.is_empty());
+            world.disk().recover(node.clock.now());
+            sim::judge::at_rest(&world);
+            assert_eq!(world.seen().violations, Vec::<String>::new());
+        });
+    }
+}
+
+#[test]
+fn an_answer_whose_outcome_is_not_durable_does_not_leave() {
+    for fault in [DiskFault::Before, DiskFault::After] {
+        run(async {
+            let (world, node, key) = bench(8).await;
+            node.store.fail_at(2, fault);
+            let refused = refusal(call(&node, &key, "alpha__get_item", OPEN).await);
+            assert_eq!(refused.denial.reason, Reason::Indeterminate);
+            assert!(refused.denial.public.contains("may have acted"), "{}", refused.denial.public);
+            assert_eq!(world.seen().forwarded.len(), 1);
+        });
+    }
+}
+
+#[test]
+fn an_outcome_is_taken_even_when_the_record_takes_nothing_else() {
+    run(async {
+        let (world, node, key) = bench(8).await;
+        node.upstreams.script([Plan::Answers(200)]);
+        let handle = start(&node, &key, "alpha__get_item", OPEN).await.expect("it is staged");
+        settle().await;
+        node.store.room(0);
+        assert!(matches!(handle.done.await.unwrap(), Finished::Answered(..)));
+        let refused = refusal(call(&node, &key, "alpha__get_item", OPEN).await);
+        assert_eq!(refused.denial.reason, Reason::Indeterminate);
+        assert_eq!(world.seen().forwarded.len(), 1);
+        at_peace(&world, &node);
+    });
+}
+
+#[test]
+fn without_randomness_nothing_is_sent_that_is_not_recorded() {
+    for draws in 0..8 {
+        run(async {
+            let (world, node, key) = bench(8).await;
+            node.entropy.dry_after(draws);
+            let finished = call(&node, &key, "alpha__get_item", OPEN).await;
+            if draws < 3 {
+                assert_eq!(refusal(finished).denial.reason, Reason::Indeterminate, "{draws} draws");
+                assert!(world.seen().forwarded.is_empty());
+            }
+            node.entropy.refill();
+            assert!(matches!(call(&node, &key, "alpha__get_item", OPEN).await, Finished::Answered(..)));
+            at_peace(&world, &node);
+        });
+    }
+}
+
+#[test]
+fn noise_is_one_entry_in_ten_seconds_and_loses_no_count() {
+    run(async {
+        let (world, node, _) = bench(8).await;
+        for _ in 0..350 {
+            let wrong = Presented::Bearer(Secret::new("cgk_wrong".to_owned()));
+            assert!(node.door.identify(&wrong).await.is_err());
+            assert!(node.door.identify(&Presented::Nothing).await.is_err());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        node.door.noise().flush(node.door.ports(), true);
+        settle().await;
+        let disk = world.disk();
+        let details = disk.entries.iter().filter_map(|kept| match &kept.entry.body {
+            Body::Lifecycle(body) if body.what == "noise" => Some((kept.entry.at, body.detail.clone())),
+            _ => None,
+        });
+        let noise: Vec<_> = details.collect();
+        assert_eq!(noise.len(), 5, "35 seconds and the flush at the end: {noise:?}");
+        for pair in noise[..4].windows(2) {
+            assert!(pair[1].0.since(pair[0].0) >= 10_000_000, "{noise:?}");
+        }
+        let count = |word: &str| -> u64 {
+            let words = noise.iter().flat_map(|(_, detail)| detail.split(' '));
+            words.filter_map(|pair| pair.strip_prefix(word)?.strip_prefix('=')?.parse::<u64>().ok()).sum()
+        };
+        assert_eq!((count("invalid_credential"), count("unauthenticated")), (350, 350));
+    });
+}

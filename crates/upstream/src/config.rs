@@ -38,7 +38,8 @@ pub struct Command {
     pub argv: Vec<String>,
     /// Variables set to these values.
     pub env: Vec<(String, Secret)>,
-    /// Names of those in `env` whose values are credentials: what the child says is searched for them.
+    /// Names of those in `env` whose values are credentials: what the child says is searched for them. So it is
+    /// for variables whose names say so, like `GITHUB_TOKEN`, set or passed on.
     pub env_secrets: Vec<String>,
     /// Names of variables passed on from the environment of this process, besides [`ENV_ALWAYS`].
     pub env_pass: Vec<String>,

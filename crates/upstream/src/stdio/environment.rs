@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use ports::secret::Secret;
+
 use crate::config::{Command, ENV_ALWAYS};
 use crate::guard::Guard;
 
@@ -16,10 +18,25 @@ pub(super) fn variables(command: &Command) -> Vec<(String, std::ffi::OsString)> 
     out
 }
 
-/// The credentials among the variables: none of them may come back.
+/// The credentials among the variables: none of them may come back. Those the configuration says are, and those
+/// whose names say so, however they got here.
 pub(super) fn guarded(command: &Command) -> Guard {
-    let secret = |name: &String| command.env_secrets.contains(name);
-    Guard::of(command.env.iter().filter(|(name, _)| secret(name)).map(|(_, value)| value))
+    let secret = |name: &String| command.env_secrets.contains(name) || names_a_credential(name);
+    let passed = command.env_pass.iter().filter(|name| names_a_credential(name));
+    let passed: Vec<_> = passed.filter_map(|name| std::env::var(name).ok()).map(Secret::new).collect();
+    let set = command.env.iter().filter(|(name, _)| secret(name)).map(|(_, value)| value);
+    Guard::of(set.chain(&passed))
+}
+
+/// `GITHUB_TOKEN` and `API_KEY` do, `KEY_FILE` does not: that a path comes back is nothing unusual.
+fn names_a_credential(name: &str) -> bool {
+    const WORDS: [&str; 9] =
+        ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "KEY", "APIKEY", "CREDENTIAL", "CREDENTIALS", "PAT"];
+    const PLACES: [&str; 7] = ["FILE", "PATH", "DIR", "URL", "URI", "ID", "NAME"];
+    let name = name.to_ascii_uppercase();
+    let says = |words: &[&str], word: &str| words.contains(&word);
+    let place = name.rsplit('_').next().is_some_and(|last| says(&PLACES, last));
+    !place && name.split('_').any(|word| says(&WORDS, word))
 }
 
 /// The values a child could echo on stderr that must not be logged: everything the operator set or let
@@ -45,8 +62,6 @@ pub(super) fn working_directory(command: &Command, private: &Path) -> io::Result
 
 #[cfg(test)]
 mod tests {
-    use ports::secret::Secret;
-
     use super::*;
 
     #[test]
@@ -63,5 +78,30 @@ mod tests {
         assert!(variables.iter().all(|(name, _)| allowed(name)));
         assert_eq!(variables.iter().rfind(|(name, _)| name == "PATH").unwrap().1, "/only/here");
         assert!(secret_values(&command).contains(&"/only/here".to_owned()));
+    }
+
+    #[test]
+    fn credentials_are_known_by_reference_and_by_name() {
+        let set = |name: &str, value: &str| (name.to_owned(), Secret::new(value.to_owned()));
+        let command = Command {
+            argv: Vec::new(),
+            env: vec![
+                set("REFERENCED", "by-reference"),
+                set("github_token", "typed-in-plainly"),
+                set("NODE_ENV", "production"),
+                set("KEY_FILE", "/run/keys/a.pem"),
+                set("MONKEY", "not-a-key"),
+            ],
+            env_secrets: vec!["REFERENCED".to_owned()],
+            env_pass: Vec::new(),
+            cwd: None,
+        };
+        let guard = guarded(&command);
+        for secret in ["by-reference", "typed-in-plainly"] {
+            assert!(guard.finds(secret), "{secret}");
+        }
+        for plain in ["production", "/run/keys/a.pem", "not-a-key"] {
+            assert!(!guard.finds(plain), "{plain}");
+        }
     }
 }

@@ -107,3 +107,6 @@ fn deny(resolved: Resolved, refusal: PolicyDenial) -> Denied {
     };
     Denied { resolved, denial: denial.with_policies(refusal.policies) }
 }
+
+#[cfg(test)]
+mod tests;

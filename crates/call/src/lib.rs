@@ -26,6 +26,8 @@ pub mod resolved;
 mod run;
 pub mod sequencer;
 mod supervise;
+#[cfg(test)]
+mod testing;
 pub mod view;
 
 pub use driver::{CallHandle, Door, Finished, Refused};

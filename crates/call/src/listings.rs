@@ -50,3 +50,6 @@ impl Listings {
         all.entry(listed.agent.clone()).or_default().extend(listed.tools.iter().cloned());
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -93,3 +93,6 @@ impl Drop for OpenCallGuard {
         self.calls.lock().remove(&self.call);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -53,3 +53,6 @@ impl Received {
         Identified { received: self, caller }
     }
 }
+
+#[cfg(test)]
+mod tests;

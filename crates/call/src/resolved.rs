@@ -157,3 +157,6 @@ fn check_arguments(call: &ToolCall, tool: &PinnedTool, snapshot: &Snapshot) -> R
         Denial::new(Reason::InvalidArguments, format!("invalid arguments: {}", listed.join("; ")))
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -126,3 +126,6 @@ impl Sequencers {
         sequencer
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -68,7 +68,7 @@ pub(crate) enum Part {
     Kill,
     /// Real clients and servers
     Clients,
-    /// Bad input
+    /// Bad input, bad upstreams, definitions that change
     BadInput,
 }
 

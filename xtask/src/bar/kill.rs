@@ -3,17 +3,21 @@
 //! Must never ask the gateway what it forwarded: the upstream counts.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::HOST;
+use hyper::{Method, Request};
 use serde_json::Value;
-use tokio::io::AsyncWriteExt as _;
 
 use crate::bar::figure::{Figure, Figures, Want};
 use crate::bar::gateway::{AGENT, Gateway};
 use crate::bar::record::{Record, Recorded};
 use crate::bar::rig::Rig;
-use crate::bench::http::Reader;
+use crate::bench::client::Connection;
 use crate::bench::load::{Plan, Report, Stop, run_then};
 use crate::bench::wire::Wire;
 
@@ -161,10 +165,10 @@ struct Seen {
 }
 
 /// Waits until the dead gateway's connections are gone, so that every byte it sent was read.
-fn settled(upstream: std::net::SocketAddr) -> Result<Seen, String> {
+fn settled(upstream: SocketAddr) -> Result<Seen, String> {
     let started = Instant::now();
     loop {
-        let seen = read_seen(&ask(upstream, "GET")?)?;
+        let seen = read_seen(&ask(upstream, Method::GET)?)?;
         if seen.open <= 1 {
             return Ok(seen);
         }
@@ -175,23 +179,17 @@ fn settled(upstream: std::net::SocketAddr) -> Result<Seen, String> {
     }
 }
 
-fn forget(upstream: std::net::SocketAddr) -> Result<(), String> {
-    ask(upstream, "DELETE").map(|_| ())
+fn forget(upstream: SocketAddr) -> Result<(), String> {
+    ask(upstream, Method::DELETE).map(|_| ())
 }
 
-fn ask(upstream: std::net::SocketAddr, method: &str) -> Result<Vec<u8>, String> {
+fn ask(upstream: SocketAddr, method: Method) -> Result<Bytes, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start a runtime: {error}"))?;
-    runtime.block_on(async {
-        let stream = tokio::net::TcpStream::connect(upstream).await;
-        let mut stream = stream.map_err(|error| format!("cannot reach the upstream: {error}"))?;
-        let request = format!("{method} /seen HTTP/1.1\r\nHost: {upstream}\r\nContent-Length: 0\r\n\r\n");
-        stream
-            .write_all(request.as_bytes())
-            .await
-            .map_err(|error| format!("cannot ask the upstream: {error}"))?;
-        Ok(Reader::default().answer(&mut stream).await?.body.to_vec())
-    })
+    let request = Request::builder().method(method).uri("/seen").header(HOST, upstream.to_string());
+    let request = request.body(Full::default()).map_err(|error| format!("not a request: {error}"))?;
+    let asked = runtime.block_on(async { Connection::open(upstream).await?.send(request).await });
+    asked.map(|answer| answer.body).map_err(|problem| format!("cannot ask the upstream: {problem}"))
 }
 
 fn read_seen(body: &[u8]) -> Result<Seen, String> {

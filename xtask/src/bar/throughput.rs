@@ -48,6 +48,9 @@ struct Rounds {
     cpu_per_10k: Vec<f64>,
     p50: Vec<f64>,
     p99: Vec<f64>,
+    /// CPU microseconds of one direct call in the load generator and in the upstream.
+    direct_load: Vec<f64>,
+    direct_upstream: Vec<f64>,
     cpu: Cpu,
 }
 
@@ -103,8 +106,7 @@ impl Stand<'_> {
     }
 
     fn round(&self, wire: Wire, connections: usize, rounds: &mut Rounds) -> Result<(), String> {
-        let direct = self.load(bare(self.upstream.1), wire, connections)?.per_second();
-        rounds.direct.push(direct);
+        let direct = self.direct(wire, connections, rounds)?;
         if let Some(gateway) = &self.gateway {
             let before = self.cpu(gateway)?;
             let report = self.load(gateway.target(wire), wire, connections)?;
@@ -125,6 +127,16 @@ impl Stand<'_> {
         Ok(())
     }
 
+    fn direct(&self, wire: Wire, connections: usize, rounds: &mut Rounds) -> Result<f64, String> {
+        let (load, upstream) = (own_cpu()?, self.upstream.0.cpu()?);
+        let report = self.load(bare(self.upstream.1), wire, connections)?;
+        let micros_each = |seconds: f64| seconds * 1e6 / report.served as f64;
+        rounds.direct_load.push(micros_each(own_cpu()? - load));
+        rounds.direct_upstream.push(micros_each(self.upstream.0.cpu()? - upstream));
+        rounds.direct.push(report.per_second());
+        Ok(report.per_second())
+    }
+
     fn cpu(&self, gateway: &Gateway) -> Result<Cpu, String> {
         Ok(Cpu {
             gateway: gateway.process()?.cpu()?,
@@ -136,19 +148,31 @@ impl Stand<'_> {
     }
 }
 
+impl Rounds {
+    /// What a direct call is here, so that a reader can judge what the ratios are ratios to.
+    fn direct_words(&self) -> String {
+        let (load, upstream) = (median(&self.direct_load), median(&self.direct_upstream));
+        format!(
+            "direct {:.0} calls/s with {:.1} us of CPU for each call (load generator {load:.1}, upstream {upstream:.1})",
+            median(&self.direct),
+            load + upstream
+        )
+    }
+}
+
 fn print(wire: Wire, connections: usize, rounds: &Rounds, figures: &mut Figures) {
     let at = format!("{} at {connections} connections", wire.revision());
-    let direct = median(&rounds.direct);
+    let (direct, words) = (median(&rounds.direct), rounds.direct_words());
     let figure = Figure::new(format!("direct, {at}"), "calls/s", Want::Information);
-    figures.add(&figure, direct, &format!("each round: {}", list(&rounds.direct)));
-    let proxy = format!("proxy / direct of each round: {}", list(&rounds.proxy_ratio));
+    figures.add(&figure, direct, &format!("each round: {}; {words}", list(&rounds.direct)));
+    let proxy = format!("proxy / direct of each round: {}; {words}", list(&rounds.proxy_ratio));
     let figure = Figure::new(format!("proxy ratio, {at}"), "", Want::Information);
     figures.add(&figure, median(&rounds.proxy_ratio), &proxy);
     if rounds.ratio.is_empty() {
         return;
     }
     let how = format!(
-        "median of gateway / direct of each round: {}; gateway {:.0} calls/s, p50 {:.0} us, p99 {:.0} us; {}",
+        "median of gateway / direct of each round: {}; gateway {:.0} calls/s, p50 {:.0} us, p99 {:.0} us; {words}; {}",
         list(&rounds.ratio),
         median(&rounds.gateway),
         median(&rounds.p50),

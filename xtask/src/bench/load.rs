@@ -1,19 +1,20 @@
-//! The load generator: closed loop over kept-alive connections on one thread.
+//! The load generator: a closed loop over kept-alive connections of a client that builds and parses its JSON.
 //!
-//! Must never count an answer that does not carry its own call's marker.
+//! Must never count an answer that does not carry its own call's id and marker.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpStream;
+use hyper::StatusCode;
+use serde_json::Value;
 use tokio::sync::Barrier;
 
-use crate::bench::http::{Reader, find};
-use crate::bench::wire::{Target, Template, Wire};
+use crate::bench::client::{Answer, Connection};
+use crate::bench::wire::{Speaker, Target, Wire};
 
+/// As many as the upstream and the gateway have on two cores.
+const WORKER_THREADS: usize = 2;
 const EXAMPLES_MAX: usize = 3;
 const RUN_SECONDS_MAX: u64 = 600;
 
@@ -109,17 +110,17 @@ struct Shared {
     end: u64,
     over: AtomicBool,
     start: Barrier,
-    target: Target,
 }
 
-/// Runs a plan on a runtime of its own, on this thread.
+/// Runs a plan on a runtime of its own.
 pub(crate) fn run(plan: &Plan) -> Result<Report, String> {
     run_then(plan, || {})
 }
 
 /// Runs a plan; `begun` is called once all connections are open and calls begin.
 pub(crate) fn run_then(plan: &Plan, begun: impl FnOnce()) -> Result<Report, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(WORKER_THREADS).enable_all().build();
     let runtime = runtime.map_err(|error| format!("cannot start the load runtime: {error}"))?;
     let limit = Duration::from_secs(RUN_SECONDS_MAX);
     runtime.block_on(async {
@@ -131,7 +132,6 @@ pub(crate) fn run_then(plan: &Plan, begun: impl FnOnce()) -> Result<Report, Stri
 }
 
 async fn drive(plan: &Plan, begun: impl FnOnce()) -> Result<Report, String> {
-    loopback(plan.target.addr)?;
     let shared = Arc::new(Shared {
         next: AtomicU64::new(plan.first_marker),
         end: match plan.stop {
@@ -140,7 +140,6 @@ async fn drive(plan: &Plan, begun: impl FnOnce()) -> Result<Report, String> {
         },
         over: AtomicBool::new(false),
         start: Barrier::new(plan.connections + 1),
-        target: plan.target.clone(),
     });
     let lines = open_all(plan).await?;
     let tasks: Vec<_> = lines.into_iter().map(|line| tokio::spawn(line.calls(Arc::clone(&shared)))).collect();
@@ -178,11 +177,10 @@ async fn open_all(plan: &Plan) -> Result<Vec<Line>, String> {
     Ok(lines)
 }
 
-/// One connection.
+/// One connection of a client.
 pub(crate) struct Line {
-    stream: TcpStream,
-    reader: Reader,
-    template: Template,
+    connection: Connection,
+    speaker: Speaker,
     session: Option<String>,
     owns_session: bool,
 }
@@ -190,29 +188,22 @@ pub(crate) struct Line {
 impl Line {
     /// Connects and, on the legacy wire without a session to join, shakes hands.
     pub(crate) async fn open(plan: &Plan, session: Option<&str>) -> Result<Self, String> {
-        let target = &plan.target;
-        let stream = TcpStream::connect(target.addr).await;
-        let mut stream = stream.map_err(|error| format!("cannot connect to `{}`: {error}", target.addr))?;
-        stream.set_nodelay(true).map_err(|error| format!("cannot set TCP_NODELAY: {error}"))?;
-        let mut reader = Reader::default();
+        let mut speaker = Speaker::new(&plan.target, plan.wire)?;
+        let mut connection = Connection::open(plan.target.addr).await?;
         let mut session = session.map(str::to_owned);
-        if plan.wire == Wire::Legacy && session.is_none() {
-            session = shake_hands(target, &mut stream, &mut reader).await?;
+        if let Some(session) = &session {
+            speaker.join(session)?;
+        } else if plan.wire == Wire::Legacy {
+            session = shake_hands(&mut speaker, &mut connection).await?;
         }
-        let template = target.echo(plan.wire, session.as_deref());
-        Ok(Self { stream, reader, template, session, owns_session: !plan.one_session })
+        Ok(Self { connection, speaker, session, owns_session: !plan.one_session })
     }
 
-    /// One call; whether its own marker came back.
+    /// One call; whether its own id and marker came back.
     pub(crate) async fn call(&mut self, number: u64) -> Result<Result<(), String>, String> {
-        let (request, marker) = self.template.with(number);
-        self.stream.write_all(request).await.map_err(|error| format!("cannot send: {error}"))?;
-        let answer = self.reader.answer(&mut self.stream).await?;
-        if answer.status == 200 && find(answer.body, &marker).is_some() {
-            return Ok(Ok(()));
-        }
-        let text: String = String::from_utf8_lossy(answer.body).chars().take(300).collect();
-        Ok(Err(format!("{} {text}", answer.status)))
+        let (id, marker) = (format!("i{number:016x}"), format!("m{number:016x}"));
+        let answer = self.connection.send(self.speaker.echo(&id, &marker)?).await?;
+        Ok(if echoed(&answer, &id, &marker) { Ok(()) } else { Err(answer.words()) })
     }
 
     async fn calls(mut self, shared: Arc<Shared>) -> Report {
@@ -244,47 +235,62 @@ impl Line {
         }
         report.elapsed = started.elapsed();
         if report.broken == 0 {
-            self.end_session(&shared.target).await;
+            self.end_session().await;
         }
         report
     }
 
     /// What a well-behaved client does; not part of the measured time.
-    async fn end_session(&mut self, target: &Target) {
-        if let Some(session) = self.session.take().filter(|_| self.owns_session) {
-            let sent = self.stream.write_all(target.end(&session).as_bytes()).await;
-            if sent.is_ok() {
-                let _ = self.reader.answer(&mut self.stream).await;
-            }
+    async fn end_session(&mut self) {
+        if self.owns_session && self.session.take().is_some() {
+            let _ = self.connection.send(self.speaker.end()).await;
         }
     }
 }
 
-async fn shake_hands(
-    target: &Target,
-    stream: &mut TcpStream,
-    reader: &mut Reader,
-) -> Result<Option<String>, String> {
-    let send = |error| format!("cannot send the handshake: {error}");
-    stream.write_all(target.initialize().as_bytes()).await.map_err(send)?;
-    let answer = reader.answer(stream).await?;
-    if answer.status != 200 {
-        let text = String::from_utf8_lossy(answer.body).into_owned();
-        return Err(format!("initialize was answered {} {text}", answer.status));
-    }
-    let session = answer.session;
-    stream.write_all(target.initialized(session.as_deref()).as_bytes()).await.map_err(send)?;
-    let answer = reader.answer(stream).await?;
-    match answer.status {
-        200..=299 => Ok(session),
-        status => Err(format!("notifications/initialized was answered {status}")),
-    }
+/// Whether the tool's one text is the marker, in the answer to this id.
+fn echoed(answer: &Answer, id: &str, marker: &str) -> bool {
+    let text =
+        |message: &Value| message.pointer("/result/content/0/text")?.as_str().map(|text| text == marker);
+    answer.status == StatusCode::OK && answer.message(id).is_some_and(|message| text(&message) == Some(true))
 }
 
-/// Refuses anything but loopback.
-pub(crate) fn loopback(addr: SocketAddr) -> Result<(), String> {
-    if addr.ip().is_loopback() {
-        return Ok(());
+async fn shake_hands(speaker: &mut Speaker, connection: &mut Connection) -> Result<Option<String>, String> {
+    let answer = connection.send(speaker.initialize("i0")?).await?;
+    if answer.status != StatusCode::OK || answer.message("i0").is_none() {
+        return Err(format!("initialize was answered {}", answer.words()));
     }
-    Err(format!("`{addr}` is not a loopback address; the bench pieces never leave this machine"))
+    let session = answer.session();
+    if let Some(session) = &session {
+        speaker.join(session)?;
+    }
+    let answer = connection.send(speaker.initialized()?).await?;
+    if answer.status.is_success() {
+        return Ok(session);
+    }
+    Err(format!("notifications/initialized was answered {}", answer.words()))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+
+    use super::*;
+
+    fn answer(status: StatusCode, text: &str) -> Answer {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let body = serde_json::json!({"id": "i1", "result": {"content": [{"type": "text", "text": text}]}});
+        Answer { status, headers, body: Bytes::from(body.to_string()) }
+    }
+
+    #[test]
+    fn only_its_own_id_and_marker_count() {
+        let good = answer(StatusCode::OK, "m1");
+        assert!(echoed(&good, "i1", "m1"));
+        assert!(!echoed(&good, "i2", "m1") && !echoed(&good, "i1", "m2"));
+        assert!(!echoed(&answer(StatusCode::BAD_GATEWAY, "m1"), "i1", "m1"));
+        assert!(!echoed(&answer(StatusCode::OK, "m1 and more"), "i1", "m1"));
+    }
 }

@@ -14,7 +14,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
-use crate::bench::load::loopback;
+use crate::bench::client::loopback;
 use crate::bench::serve::{Listen, serve};
 
 type Forwarder = Client<HttpConnector, Incoming>;

@@ -12,7 +12,7 @@ use hyper::service::HttpService;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
-use crate::bench::load::loopback;
+use crate::bench::client::loopback;
 
 /// Where to listen, how long at most.
 #[derive(Clone, Copy, Debug, clap::Args)]

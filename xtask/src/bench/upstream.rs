@@ -1,8 +1,8 @@
 //! The fast upstream: a streamable HTTP MCP server of both revisions with two tools, answering in one JSON body.
 //!
-//! Must never do more per call than a real server must: read the body, parse it once, check the envelope, answer.
+//! Does per call what a server must and no more: reads the body, parses it, checks the envelope, builds the result,
+//! serialises it. Must never answer a call it did not parse, nor send text it did not build.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,24 +14,14 @@ use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use crate::bench::seen::Seen;
 use crate::bench::serve::{Listen, serve};
+use crate::bench::wire::{LEGACY, META_VERSION, MODERN, SESSION, VERSION};
 
 const BODY_BYTES_MAX: usize = 4 << 20;
 const SESSIONS_MAX: usize = 100_000;
-const LEGACY: &str = "2025-11-25";
-const MODERN: &str = "2026-07-28";
-const TOOLS: &str = concat!(
-    r#"{"name":"echo","description":"Gives its text back.","inputSchema":{"type":"object","properties":{"text":"#,
-    r#"{"type":"string"}},"required":["text"],"additionalProperties":false},"annotations":{"readOnlyHint":true}},"#,
-    r#"{"name":"sum","description":"The sum of two integers.","inputSchema":{"type":"object","properties":{"a":"#,
-    r#"{"type":"integer"},"b":{"type":"integer"}},"required":["a","b"],"additionalProperties":false},"#,
-    r#""annotations":{"readOnlyHint":true}}"#
-);
-const INFO: &str = r#""_meta":{"io.modelcontextprotocol/serverInfo":{"name":"fast","version":"1.0.0"}}"#;
 
 /// Which revisions it answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -42,35 +32,6 @@ pub(crate) enum Era {
     Modern,
     /// Both on one path.
     Both,
-}
-
-/// A request, borrowed from its body.
-#[derive(Deserialize)]
-struct Message<'a> {
-    #[serde(borrow)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    method: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    params: Option<Params<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Params<'a> {
-    #[serde(borrow)]
-    name: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    arguments: Option<Arguments<'a>>,
-    #[serde(borrow, rename = "_meta")]
-    meta: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Arguments<'a> {
-    #[serde(borrow)]
-    text: Option<Cow<'a, str>>,
-    a: Option<i64>,
-    b: Option<i64>,
 }
 
 struct Upstream {
@@ -109,11 +70,18 @@ pub(crate) fn run(listen: Listen, era: Era, log: bool) -> Result<(), String> {
 
 type Answer = Response<Full<Bytes>>;
 
-fn json(status: StatusCode, body: String) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::from(body)));
+fn json_text(status: StatusCode, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(body.into()));
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     answer
+}
+
+fn send(status: StatusCode, message: &Value) -> Answer {
+    match serde_json::to_vec(message) {
+        Ok(body) => json_text(status, body),
+        Err(_) => empty(StatusCode::INTERNAL_SERVER_ERROR),
+    }
 }
 
 fn empty(status: StatusCode) -> Answer {
@@ -122,9 +90,44 @@ fn empty(status: StatusCode) -> Answer {
     answer
 }
 
-fn error(status: StatusCode, id: &str, code: i32, message: &str) -> Answer {
-    let body = serde_json::json!(message);
-    json(status, format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"message":{body}}}}}"#))
+/// What is said to a message that gets no result.
+struct Refused(StatusCode, i32, &'static str);
+
+fn reply(id: &Value, result: Result<Value, Refused>) -> Answer {
+    match result {
+        Ok(result) => send(StatusCode::OK, &json!({"jsonrpc": "2.0", "id": id, "result": result})),
+        Err(Refused(status, code, message)) => {
+            let error = json!({"code": code, "message": message});
+            send(status, &json!({"jsonrpc": "2.0", "id": id, "error": error}))
+        }
+    }
+}
+
+fn tools() -> Value {
+    let schema = |properties: Value, required: Value| json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false});
+    json!([
+        {"name": "echo", "description": "Gives its text back.", "annotations": {"readOnlyHint": true},
+            "inputSchema": schema(json!({"text": {"type": "string"}}), json!(["text"]))},
+        {"name": "sum", "description": "The sum of two integers.", "annotations": {"readOnlyHint": true},
+            "inputSchema": schema(json!({"a": {"type": "integer"}, "b": {"type": "integer"}}), json!(["a", "b"]))},
+    ])
+}
+
+fn server_info() -> Value {
+    json!({"name": "fast", "version": "1.0.0"})
+}
+
+/// A modern result: these fields and what each has.
+fn complete(mut result: Value) -> Value {
+    if let Some(fields) = result.as_object_mut() {
+        fields.insert("resultType".to_owned(), json!("complete"));
+        fields.insert("_meta".to_owned(), json!({"io.modelcontextprotocol/serverInfo": server_info()}));
+    }
+    result
+}
+
+fn content(text: String) -> Value {
+    json!({"content": [{"type": "text", "text": text}], "isError": false})
 }
 
 impl Upstream {
@@ -133,7 +136,7 @@ impl Upstream {
             (&Method::POST, "/mcp") => self.post(request).await,
             (&Method::DELETE, "/mcp") => empty(self.end_session(request.headers())),
             (_, "/mcp") => empty(StatusCode::METHOD_NOT_ALLOWED),
-            (&Method::GET, "/seen") => json(StatusCode::OK, self.seen.json()),
+            (&Method::GET, "/seen") => json_text(StatusCode::OK, self.seen.json()),
             (&Method::DELETE, "/seen") => {
                 self.seen.reset();
                 empty(StatusCode::NO_CONTENT)
@@ -148,75 +151,71 @@ impl Upstream {
             return empty(StatusCode::PAYLOAD_TOO_LARGE);
         };
         let body = body.to_bytes();
-        let Ok(message) = serde_json::from_slice::<Message<'_>>(&body) else {
-            return error(StatusCode::BAD_REQUEST, "null", -32700, "not a JSON-RPC message");
+        let message = match serde_json::from_slice::<Value>(&body) {
+            Ok(message) if message.is_object() => message,
+            _ => {
+                let refused = Refused(StatusCode::BAD_REQUEST, -32700, "not a JSON-RPC message");
+                return reply(&Value::Null, Err(refused));
+            }
         };
-        let version = head.headers.get("mcp-protocol-version").and_then(|value| value.to_str().ok());
+        let version = head.headers.get(VERSION).and_then(|value| value.to_str().ok());
         if version == Some(MODERN) { self.modern(&message) } else { self.legacy(&message, &head.headers) }
     }
 
-    fn modern(&self, message: &Message<'_>) -> Answer {
-        let id = message.id.map_or("null", RawValue::get);
+    fn modern(&self, message: &Value) -> Answer {
+        let id = message.get("id");
         if self.era == Era::Legacy {
-            return error(StatusCode::BAD_REQUEST, id, -32000, "Bad Request: Server not initialized");
+            let refused = Refused(StatusCode::BAD_REQUEST, -32000, "Bad Request: Server not initialized");
+            return reply(id.unwrap_or(&Value::Null), Err(refused));
         }
-        if message.id.is_none() {
-            return empty(StatusCode::ACCEPTED);
-        }
-        let meta = message.params.as_ref().and_then(|params| params.meta).map_or("", RawValue::get);
-        if !meta.contains(r#""io.modelcontextprotocol/protocolVersion""#) {
-            return error(StatusCode::BAD_REQUEST, id, -32602, "the envelope is missing");
-        }
-        let cached = format!(r#""ttlMs":0,"cacheScope":"private",{INFO}"#);
-        let result = match message.method.as_deref() {
-            Some("server/discover") => format!(
-                r#"{{"resultType":"complete","supportedVersions":["{MODERN}"],"capabilities":{{"tools":{{}}}},{cached}}}"#
-            ),
-            Some("tools/list") => format!(r#"{{"resultType":"complete","tools":[{TOOLS}],{cached}}}"#),
-            Some("tools/call") => match self.call(message) {
-                Ok(text) => format!(
-                    r#"{{"resultType":"complete","content":[{{"type":"text","text":{text}}}],"isError":false,{INFO}}}"#
-                ),
-                Err(message) => return error(StatusCode::OK, id, -32602, message),
-            },
-            _ => return error(StatusCode::NOT_FOUND, id, -32601, "no such method"),
-        };
-        json(StatusCode::OK, format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#))
+        let Some(id) = id else { return empty(StatusCode::ACCEPTED) };
+        reply(id, self.modern_result(message))
     }
 
-    fn legacy(&self, message: &Message<'_>, headers: &HeaderMap) -> Answer {
-        let id = message.id.map_or("null", RawValue::get);
-        if self.era == Era::Modern {
-            return error(StatusCode::BAD_REQUEST, id, -32022, "Unsupported protocol version");
+    fn modern_result(&self, message: &Value) -> Result<Value, Refused> {
+        let meta = message.get("params").and_then(|params| params.get("_meta"));
+        if meta.and_then(|meta| meta.get(META_VERSION)).and_then(Value::as_str) != Some(MODERN) {
+            return Err(Refused(StatusCode::BAD_REQUEST, -32602, "the envelope is missing"));
         }
-        if message.method.as_deref() == Some("initialize") {
-            return self.initialize(id);
+        match message.get("method").and_then(Value::as_str) {
+            Some("server/discover") => Ok(complete(json!({"supportedVersions": [MODERN],
+                "capabilities": {"tools": {}}, "ttlMs": 0, "cacheScope": "private"}))),
+            Some("tools/list") => {
+                Ok(complete(json!({"tools": tools(), "ttlMs": 0, "cacheScope": "private"})))
+            }
+            Some("tools/call") => Ok(complete(content(self.call(message)?))),
+            _ => Err(Refused(StatusCode::NOT_FOUND, -32601, "no such method")),
+        }
+    }
+
+    fn legacy(&self, message: &Value, headers: &HeaderMap) -> Answer {
+        let id = message.get("id");
+        let refuse = |status, code, text| reply(id.unwrap_or(&Value::Null), Err(Refused(status, code, text)));
+        if self.era == Era::Modern {
+            return refuse(StatusCode::BAD_REQUEST, -32022, "Unsupported protocol version");
+        }
+        let method = message.get("method").and_then(Value::as_str);
+        if method == Some("initialize") {
+            return self.initialize(id.unwrap_or(&Value::Null));
         }
         match session(headers) {
-            None => return error(StatusCode::BAD_REQUEST, id, -32000, "Bad Request: no session"),
-            Some(session)
-                if !self.sessions.read().unwrap_or_else(PoisonError::into_inner).contains(session) =>
-            {
-                return error(StatusCode::NOT_FOUND, id, -32001, "Session not found");
+            None => return refuse(StatusCode::BAD_REQUEST, -32000, "Bad Request: no session"),
+            Some(session) if !self.has_session(session) => {
+                return refuse(StatusCode::NOT_FOUND, -32001, "Session not found");
             }
             Some(_) => {}
         }
-        if message.id.is_none() {
-            return empty(StatusCode::ACCEPTED);
-        }
-        let result = match message.method.as_deref() {
-            Some("ping") => "{}".to_owned(),
-            Some("tools/list") => format!(r#"{{"tools":[{TOOLS}]}}"#),
-            Some("tools/call") => match self.call(message) {
-                Ok(text) => format!(r#"{{"content":[{{"type":"text","text":{text}}}],"isError":false}}"#),
-                Err(message) => return error(StatusCode::OK, id, -32602, message),
-            },
-            _ => return error(StatusCode::OK, id, -32601, "Method not found"),
+        let Some(id) = id else { return empty(StatusCode::ACCEPTED) };
+        let result = match method {
+            Some("ping") => Ok(json!({})),
+            Some("tools/list") => Ok(json!({"tools": tools()})),
+            Some("tools/call") => self.call(message).map(content),
+            _ => Err(Refused(StatusCode::OK, -32601, "Method not found")),
         };
-        json(StatusCode::OK, format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#))
+        reply(id, result)
     }
 
-    fn initialize(&self, id: &str) -> Answer {
+    fn initialize(&self, id: &Value) -> Answer {
         let session = format!("fast-{}", self.minted.fetch_add(1, Ordering::Relaxed));
         let mut sessions = self.sessions.write().unwrap_or_else(PoisonError::into_inner);
         if sessions.len() >= SESSIONS_MAX {
@@ -224,14 +223,17 @@ impl Upstream {
         }
         sessions.insert(session.clone());
         drop(sessions);
-        let result = format!(
-            r#"{{"protocolVersion":"{LEGACY}","capabilities":{{"tools":{{}}}},"serverInfo":{{"name":"fast","version":"1.0.0"}}}}"#
-        );
-        let mut answer = json(StatusCode::OK, format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#));
+        let result =
+            json!({"protocolVersion": LEGACY, "capabilities": {"tools": {}}, "serverInfo": server_info()});
+        let mut answer = reply(id, Ok(result));
         if let Ok(value) = HeaderValue::from_str(&session) {
-            answer.headers_mut().insert("mcp-session-id", value);
+            answer.headers_mut().insert(SESSION, value);
         }
         answer
+    }
+
+    fn has_session(&self, session: &str) -> bool {
+        self.sessions.read().unwrap_or_else(PoisonError::into_inner).contains(session)
     }
 
     fn end_session(&self, headers: &HeaderMap) -> StatusCode {
@@ -242,24 +244,23 @@ impl Upstream {
         }
     }
 
-    /// The tool's text as a JSON string.
-    fn call(&self, message: &Message<'_>) -> Result<String, &'static str> {
-        let params = message.params.as_ref().ok_or("params are missing")?;
-        let arguments = params.arguments.as_ref().ok_or("arguments are missing")?;
-        let text = match (params.name.as_deref(), arguments) {
-            (Some("echo"), Arguments { text: Some(text), .. }) => Cow::Borrowed(text.as_ref()),
-            (Some("sum"), Arguments { a: Some(a), b: Some(b), .. }) => {
-                a.saturating_add(*b).to_string().into()
-            }
-            _ => return Err("unknown tool or wrong arguments"),
+    /// The tool's text.
+    fn call(&self, message: &Value) -> Result<String, Refused> {
+        let argument = |name: &str| message.pointer("/params/arguments")?.get(name);
+        let integer = |name: &str| argument(name).and_then(Value::as_i64);
+        let text = match message.pointer("/params/name").and_then(Value::as_str) {
+            Some("echo") => argument("text").and_then(Value::as_str).map(str::to_owned),
+            Some("sum") => integer("a").zip(integer("b")).map(|(a, b)| a.saturating_add(b).to_string()),
+            _ => None,
         };
+        let text = text.ok_or(Refused(StatusCode::OK, -32602, "unknown tool or wrong arguments"))?;
         self.seen.call(&text);
-        serde_json::to_string(&text).map_err(|_| "not text")
+        Ok(text)
     }
 }
 
 fn session(headers: &HeaderMap) -> Option<&str> {
-    headers.get("mcp-session-id")?.to_str().ok()
+    headers.get(SESSION)?.to_str().ok()
 }
 
 #[cfg(test)]

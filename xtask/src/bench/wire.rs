@@ -1,21 +1,31 @@
-//! Request bytes of the two wires, built once; a call only overwrites a fixed-width marker.
+//! Requests of the two wires, each built as a client builds it: a JSON value, serialised, with its revision's headers.
 //!
-//! Must never allocate per call. Facts: 2025-11-25 carries a session header, 2026-07-28 carries everything in
-//! the request.
+//! Must never send different requests to different targets. Facts: 2025-11-25 carries a session header, 2026-07-28
+//! carries everything in the request.
 
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 
-/// Digits of a marker: fixed, so that patching never moves a byte.
-const MARKER_DIGITS: usize = 16;
-const SLOT: &str = "0000000000000000";
-const LEGACY: &str = "2025-11-25";
-const MODERN: &str = "2026-07-28";
-const META: &str = concat!(
-    r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","#,
-    r#""io.modelcontextprotocol/clientCapabilities":{},"#,
-    r#""io.modelcontextprotocol/clientInfo":{"name":"load","version":"1"}}"#
-);
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Method, Request, Uri};
+use serde_json::{Value, json};
+
+/// The session header of the legacy wire.
+pub(crate) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+/// The revision header of both wires.
+pub(crate) const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+/// The revision with sessions.
+pub(crate) const LEGACY: &str = "2025-11-25";
+/// The revision without.
+pub(crate) const MODERN: &str = "2026-07-28";
+/// The revision's key in the envelope.
+pub(crate) const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+const NAME: HeaderName = HeaderName::from_static("mcp-name");
+
+/// What is sent.
+pub(crate) type Outgoing = Request<Full<Bytes>>;
 
 /// Which revision the client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -43,144 +53,154 @@ pub(crate) struct Target {
     pub(crate) addr: SocketAddr,
     /// Path, such as `/mcp` or `/mcp/fast`.
     pub(crate) path: String,
-    /// Bearer key; sent to every target, so that all parse the same bytes.
+    /// Bearer key; sent to every target, so that all parse the same headers.
     pub(crate) key: String,
 }
 
-impl Target {
-    fn head(&self, body: &str, extra: &str) -> String {
-        format!(
-            "POST {} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
-             Accept: application/json, text/event-stream\r\nAuthorization: Bearer {}\r\n{extra}\
-             Content-Length: {}\r\n\r\n{body}",
-            self.path,
-            self.addr,
-            self.key,
-            body.len()
-        )
+/// What one connection's requests have in common.
+#[derive(Clone, Debug)]
+pub(crate) struct Speaker {
+    wire: Wire,
+    path: Uri,
+    headers: HeaderMap,
+}
+
+impl Speaker {
+    /// For a target, in a revision, in no session yet.
+    pub(crate) fn new(target: &Target, wire: Wire) -> Result<Self, String> {
+        let path = target.path.parse().map_err(|_| format!("not a path: `{}`", target.path))?;
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, header(&target.addr.to_string())?);
+        headers.insert(AUTHORIZATION, header(&format!("Bearer {}", target.key))?);
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(VERSION, HeaderValue::from_static(wire.revision()));
+        Ok(Self { wire, path, headers })
     }
 
-    /// The legacy handshake's first message.
-    pub(crate) fn initialize(&self) -> String {
-        let body = format!(
-            r#"{{"jsonrpc":"2.0","id":0,"method":"initialize","params":{{"protocolVersion":"{LEGACY}","capabilities":{{}},"clientInfo":{{"name":"load","version":"1"}}}}}}"#
-        );
-        self.head(&body, "")
+    /// Joins a legacy session.
+    pub(crate) fn join(&mut self, session: &str) -> Result<(), String> {
+        self.headers.insert(SESSION, header(session)?);
+        Ok(())
+    }
+
+    /// The legacy handshake's first message, which negotiates the revision and so does not name it in a header.
+    pub(crate) fn initialize(&self, id: &str) -> Result<Outgoing, String> {
+        let params = json!({"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": client_info()});
+        let message = json!({"jsonrpc": "2.0", "id": id, "method": "initialize", "params": params});
+        let mut request = self.post(&message)?;
+        request.headers_mut().remove(VERSION);
+        Ok(request)
     }
 
     /// The legacy handshake's second message.
-    pub(crate) fn initialized(&self, session: Option<&str>) -> String {
-        self.head(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, &legacy_headers(session))
+    pub(crate) fn initialized(&self) -> Result<Outgoing, String> {
+        self.post(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}))
     }
 
     /// Ends a legacy session.
-    pub(crate) fn end(&self, session: &str) -> String {
-        format!(
-            "DELETE {} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n{}Content-Length: 0\r\n\r\n",
-            self.path,
-            self.addr,
-            self.key,
-            legacy_headers(Some(session))
-        )
+    pub(crate) fn end(&self) -> Outgoing {
+        let mut request = self.request(Method::DELETE, Bytes::new());
+        request.headers_mut().remove(CONTENT_TYPE);
+        request
     }
 
-    /// A call of `echo` with a marker slot.
-    pub(crate) fn echo(&self, wire: Wire, session: Option<&str>) -> Template {
-        let call = format!(
-            r#"{{"jsonrpc":"2.0","id":"i{SLOT}","method":"tools/call","params":{{"name":"echo","arguments":{{"text":"m{SLOT}"}}"#
-        );
-        match wire {
-            Wire::Legacy => Template::new(self.head(&format!("{call}}}}}"), &legacy_headers(session))),
-            Wire::Modern => {
-                Template::new(self.head(&format!("{call},{META}}}}}"), &modern_headers("tools/call", "echo")))
-            }
+    /// A call of `echo`.
+    pub(crate) fn echo(&self, id: &str, text: &str) -> Result<Outgoing, String> {
+        let mut params = json!({"name": "echo", "arguments": {"text": text}});
+        if self.wire == Wire::Modern
+            && let Some(params) = params.as_object_mut()
+        {
+            params.insert("_meta".to_owned(), envelope());
         }
-    }
-}
-
-fn legacy_headers(session: Option<&str>) -> String {
-    let mut out = format!("MCP-Protocol-Version: {LEGACY}\r\n");
-    if let Some(session) = session {
-        let _ = write!(out, "Mcp-Session-Id: {session}\r\n");
-    }
-    out
-}
-
-fn modern_headers(method: &str, name: &str) -> String {
-    format!("MCP-Protocol-Version: {MODERN}\r\nMcp-Method: {method}\r\nMcp-Name: {name}\r\n")
-}
-
-/// Request bytes with the places of the id and of the marker.
-#[derive(Clone, Debug)]
-pub(crate) struct Template {
-    bytes: Vec<u8>,
-    slots: Vec<usize>,
-}
-
-impl Template {
-    fn new(text: String) -> Self {
-        let slots = text.match_indices(SLOT).map(|(at, _)| at).collect();
-        Self { bytes: text.into_bytes(), slots }
-    }
-
-    /// Writes `number` into every slot; returns the request and the marker its answer must contain.
-    pub(crate) fn with(&mut self, number: u64) -> (&[u8], [u8; MARKER_DIGITS + 1]) {
-        let digits = hex(number);
-        for at in &self.slots {
-            if let Some(slot) = self.bytes.get_mut(*at..*at + MARKER_DIGITS) {
-                slot.copy_from_slice(&digits);
-            }
+        let message = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params});
+        let mut request = self.post(&message)?;
+        if self.wire == Wire::Modern {
+            request.headers_mut().insert(METHOD, HeaderValue::from_static("tools/call"));
+            request.headers_mut().insert(NAME, HeaderValue::from_static("echo"));
         }
-        let mut marker = [b'm'; MARKER_DIGITS + 1];
-        for (to, from) in marker.iter_mut().skip(1).zip(digits) {
-            *to = from;
-        }
-        (&self.bytes, marker)
+        Ok(request)
+    }
+
+    fn post(&self, message: &Value) -> Result<Outgoing, String> {
+        let body = serde_json::to_vec(message).map_err(|error| format!("cannot write JSON: {error}"))?;
+        Ok(self.request(Method::POST, body.into()))
+    }
+
+    fn request(&self, method: Method, body: Bytes) -> Outgoing {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
+        *request.uri_mut() = self.path.clone();
+        request.headers_mut().clone_from(&self.headers);
+        request
     }
 }
 
-fn hex(number: u64) -> [u8; MARKER_DIGITS] {
-    let mut out = [b'0'; MARKER_DIGITS];
-    for (position, digit) in out.iter_mut().rev().enumerate() {
-        let nibble = (number >> (4 * position)) & 0xf;
-        *digit = b"0123456789abcdef".get(usize::try_from(nibble).unwrap_or(0)).copied().unwrap_or(b'0');
-    }
-    out
+fn header(text: &str) -> Result<HeaderValue, String> {
+    HeaderValue::from_str(text).map_err(|_| "a header has bytes that HTTP does not allow".to_owned())
+}
+
+fn client_info() -> Value {
+    json!({"name": "load", "version": "1"})
+}
+
+fn envelope() -> Value {
+    json!({
+        META_VERSION: MODERN,
+        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/clientInfo": client_info(),
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use http_body_util::BodyExt as _;
+
     use super::*;
 
-    fn target() -> Target {
-        Target { addr: ([127, 0, 0, 1], 9).into(), path: "/mcp".to_owned(), key: "k".to_owned() }
+    fn speaker(wire: Wire) -> Speaker {
+        let target =
+            Target { addr: ([127, 0, 0, 1], 9).into(), path: "/mcp".to_owned(), key: "k".to_owned() };
+        Speaker::new(&target, wire).unwrap()
     }
 
-    #[test]
-    fn a_marker_changes_id_and_argument_and_nothing_else() {
-        for wire in [Wire::Legacy, Wire::Modern] {
-            let mut template = target().echo(wire, Some("s"));
-            let before = template.with(0).0.len();
-            let (bytes, marker) = template.with(0xabc);
-            let text = std::str::from_utf8(bytes).unwrap();
-            assert_eq!(bytes.len(), before);
-            assert_eq!(&marker, b"m0000000000000abc");
-            assert!(text.contains(r#""id":"i0000000000000abc""#), "{text}");
-            assert!(text.contains(r#""text":"m0000000000000abc""#), "{text}");
-        }
+    async fn read(request: Outgoing) -> (HeaderMap, Value) {
+        let (head, body) = request.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        (head.headers, serde_json::from_slice(&bytes).unwrap())
     }
 
-    #[test]
-    fn bodies_are_json_of_the_announced_length() {
-        for text in [
-            target().initialize(),
-            target().initialized(Some("s")),
-            String::from_utf8(target().echo(Wire::Modern, None).with(1).0.to_vec()).unwrap(),
-            String::from_utf8(target().echo(Wire::Legacy, None).with(1).0.to_vec()).unwrap(),
-        ] {
-            let (head, body) = text.split_once("\r\n\r\n").unwrap();
-            assert!(head.ends_with(&format!("Content-Length: {}", body.len())), "{text}");
-            serde_json::from_str::<serde_json::Value>(body).unwrap();
-        }
+    #[tokio::test]
+    async fn a_modern_call_stands_alone() {
+        let (headers, message) = read(speaker(Wire::Modern).echo("i1", "m1").unwrap()).await;
+        assert_eq!(headers[VERSION], MODERN);
+        assert_eq!(
+            (&headers[METHOD], &headers[NAME]),
+            (&"tools/call".parse().unwrap(), &"echo".parse().unwrap())
+        );
+        assert!(headers.get(SESSION).is_none());
+        assert_eq!(message["id"], "i1");
+        assert_eq!(message["params"]["arguments"]["text"], "m1");
+        assert_eq!(message["params"]["_meta"][META_VERSION], MODERN);
+    }
+
+    #[tokio::test]
+    async fn a_legacy_call_names_its_session_and_has_no_envelope() {
+        let mut speaker = speaker(Wire::Legacy);
+        speaker.join("s1").unwrap();
+        let (headers, message) = read(speaker.echo("i1", "m1").unwrap()).await;
+        assert_eq!(
+            (&headers[VERSION], &headers[SESSION]),
+            (&LEGACY.parse().unwrap(), &"s1".parse().unwrap())
+        );
+        assert!(headers.get(METHOD).is_none() && message["params"].get("_meta").is_none());
+        assert_eq!(headers[AUTHORIZATION], "Bearer k");
+    }
+
+    #[tokio::test]
+    async fn the_handshake_negotiates_before_it_names_a_revision() {
+        let (headers, message) = read(speaker(Wire::Legacy).initialize("i0").unwrap()).await;
+        assert!(headers.get(VERSION).is_none());
+        assert_eq!(message["params"]["protocolVersion"], LEGACY);
     }
 }

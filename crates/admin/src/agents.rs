@@ -29,7 +29,7 @@ pub struct NewAgent {
     pub groups: Vec<GroupName>,
     /// The person who answers for it.
     pub owner: String,
-    /// Days its key is valid, 1 to [`KEY_DAYS_MAX`].
+    /// Days its key is valid, 1 to 366.
     pub key_days: i64,
 }
 

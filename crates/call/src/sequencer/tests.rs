@@ -56,8 +56,8 @@ fn a_task_has_one_sequencer() {
 fn no_more_calls_are_open_than_the_limit_and_an_end_makes_room() {
     let (sequencer, record) = (sequencer(2), Room(AtomicUsize::new(9)));
     let stage = || sequencer.stage(sequencer.revision(), &record, item());
-    let first = stage().ok().expect("room for two");
-    let _second = stage().ok().expect("room for two");
+    let first = stage().unwrap_or_else(|_| panic!("room for two"));
+    let _second = stage().unwrap_or_else(|_| panic!("room for two"));
     assert_eq!(reason(stage().err()), Some(Reason::LimitExceeded));
     drop(first);
     assert!(stage().is_ok());

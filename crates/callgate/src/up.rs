@@ -87,7 +87,11 @@ fn settings(config: &Config) -> FaceSettings {
 fn greet(node: &Node, address: std::net::SocketAddr, state: &Path) {
     let snapshot = node.admin.current();
     for notice in snapshot.policy.notices() {
-        note(&format!("callgate: set aside: {notice}"));
+        let policy = notice.policy.as_ref().map_or("", |policy| policy.as_str());
+        let (file, line) = (&notice.file, notice.line);
+        note(&format!(
+            "callgate: policy `{policy}` ({file}:{line}) waits: no certified tool it could apply to (`policy check` says more)"
+        ));
     }
     let usable = snapshot.catalog.usable().count();
     let policies = snapshot.policy.policy_count();

@@ -39,12 +39,23 @@ impl Clock for SystemClock {
     }
 }
 
-/// The system's randomness, through the one crypto provider.
+/// The system's randomness, from the kernel (getrandom(2)): nothing to warm up, nothing to reseed per thread.
 pub(crate) struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
     fn fill(&self, out: &mut [u8]) -> Result<(), Fault> {
-        aws_lc_rs::rand::fill(out).map_err(|_| Fault::new("the system gives no randomness"))
+        let mut filled = 0;
+        while let Some(rest) = out.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match rustix::rand::getrandom(rest, rustix::rand::GetRandomFlags::empty()) {
+                Ok(0) => return Err(Fault::new("the system gives no randomness")),
+                Ok(count) => filled += count,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => {
+                    return Err(Fault::new(format_args!("the system gives no randomness: {error}")));
+                }
+            }
+        }
+        Ok(())
     }
 }
 

@@ -271,10 +271,10 @@ fn undeclared_arguments_do_not_vanish_from_sight() {
 #[test]
 fn null_is_neither_absent_nor_a_value() {
     let world = props(r#"{"path":{"anyOf":[{"type":"string"},{"type":"null"}]}}"#);
-    let typed = when("context.args has path && context.args.path like \"/tmp/*\"");
+    let typed = when("context.args has path && context.args.path like \"/data/*\"");
     let null =
         when("context.args has path_json && context.args.path_json == \"null\" && !(context.args has path)");
-    assert_eq!(word(&world.ask(&typed, "srv__t", r#"{"path":"/tmp/x"}"#)).0, "permit");
+    assert_eq!(word(&world.ask(&typed, "srv__t", r#"{"path":"/data/x"}"#)).0, "permit");
     assert_eq!(word(&world.ask(&typed, "srv__t", r#"{"path":null}"#)).0, "no-permit");
     assert_eq!(word(&world.ask(&null, "srv__t", r#"{"path":null}"#)).0, "permit");
     assert_eq!(word(&world.ask(&null, "srv__t", "{}")).0, "no-permit");
@@ -304,13 +304,13 @@ fn one_guarded_policy_covers_many_tools() {
         .tool("fs__copy", Risk::Read, r#"{"type":"object","properties":{"path":{"type":"integer"}}}"#)
         .tool("fs__sync", Risk::Read, r#"{"type":"object","properties":{"other":{"type":"string"}}}"#);
     let text = "permit (principal, action in Callgate::Action::\"server:fs\", resource)
-        when { context has args && context.args has path && context.args.path like \"/tmp/*\" };";
+        when { context has args && context.args has path && context.args.path like \"/data/*\" };";
     let problems = world.compile(text).err().unwrap();
     assert!(shown(&problems).contains("like") || !problems.is_empty(), "a number is not a text");
     let mut world = world;
     world.tools.remove(1);
-    assert_eq!(word(&world.ask(text, "fs__read", r#"{"path":"/tmp/a"}"#)).0, "permit");
-    assert_eq!(word(&world.ask(text, "fs__sync", r#"{"path":"/tmp/a"}"#)).0, "no-permit", "undeclared there");
+    assert_eq!(word(&world.ask(text, "fs__read", r#"{"path":"/data/a"}"#)).0, "permit");
+    assert_eq!(word(&world.ask(text, "fs__sync", r#"{"path":"/data/a"}"#)).0, "no-permit", "undeclared there");
     let unguarded = text.replace("context.args has path && ", "");
     assert_eq!(world.compile(&unguarded).err().unwrap()[0].kind, crate::ProblemKind::Type);
 }

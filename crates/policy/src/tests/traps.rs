@@ -310,7 +310,11 @@ fn one_guarded_policy_covers_many_tools() {
     let mut world = world;
     world.tools.remove(1);
     assert_eq!(word(&world.ask(text, "fs__read", r#"{"path":"/data/a"}"#)).0, "permit");
-    assert_eq!(word(&world.ask(text, "fs__sync", r#"{"path":"/data/a"}"#)).0, "no-permit", "undeclared there");
+    assert_eq!(
+        word(&world.ask(text, "fs__sync", r#"{"path":"/data/a"}"#)).0,
+        "no-permit",
+        "undeclared there"
+    );
     let unguarded = text.replace("context.args has path && ", "");
     assert_eq!(world.compile(&unguarded).err().unwrap()[0].kind, crate::ProblemKind::Type);
 }

@@ -31,6 +31,22 @@ fn a_new_store_is_private_and_tells_its_facts() {
 }
 
 #[test]
+fn a_directory_that_others_can_write_is_refused_and_says_what_to_do() {
+    let dir = TempDir::new();
+    let data = dir.0.join("data");
+    std::fs::create_dir(&data).unwrap();
+    for (mode, refused) in [(0o777, true), (0o720, true), (0o702, true), (0o755, false)] {
+        std::fs::set_permissions(&data, std::fs::Permissions::from_mode(mode)).unwrap();
+        let opened = Store::open(&dir.file(), &options());
+        assert_eq!(opened.is_err(), refused, "{mode:o}");
+        if let Err(fault) = opened {
+            assert!(fault.to_string().contains("chmod go-rwx"), "{fault}");
+            assert!(!dir.file().exists(), "nothing is put where others could replace it");
+        }
+    }
+}
+
+#[test]
 fn a_second_one_is_refused_with_the_holder_while_the_first_lives() {
     let dir = TempDir::new();
     let store = dir.open();

@@ -4,6 +4,7 @@
 use cedar_policy::RestrictedExpression as Value;
 use model::json::{Json, write_string};
 
+use crate::reads::Reads;
 use crate::shape::{Field, Record, Shape};
 
 /// Nesting of arguments that is decided upon.
@@ -36,32 +37,44 @@ pub(crate) enum ArgumentFault {
 pub(crate) struct Converted {
     /// The record of declared arguments.
     pub(crate) args: Value,
-    /// What is not declared, if anything: the JSON pointers, and the canonical text of an object of pointer to
-    /// value.
+    /// What is not declared, if anything and if it is read: the JSON pointers, and the canonical text of an object of
+    /// pointer to value.
     pub(crate) undeclared: Option<Value>,
+    /// True when no required argument is missing, at any depth: then the values are as the Cedar schema says.
+    pub(crate) complete: bool,
+    /// True when some value can turn out to be none once Cedar reads it: a date that does not exist.
+    pub(crate) unsettled: bool,
 }
 
-/// Converts the arguments of one call.
-pub(crate) fn convert(shape: &Record, arguments: &Json) -> Result<Converted, ArgumentFault> {
+/// Converts the arguments of one call, keeping what is read. All of them are checked, whatever is read.
+pub(crate) fn convert(shape: &Record, arguments: &Json, reads: &Reads) -> Result<Converted, ArgumentFault> {
     let Json::Object(_) = arguments else { return Err(ArgumentFault::NotAnObject(arguments.kind())) };
     if arguments.depth() > DEPTH_MAX {
         return Err(ArgumentFault::TooDeep);
     }
-    let mut walk = Walk { pointer: String::new(), undeclared: Vec::new() };
-    let args = walk.record(shape, arguments)?;
-    let undeclared = if walk.undeclared.is_empty() { None } else { Some(undeclared(walk.undeclared)?) };
-    Ok(Converted { args, undeclared })
+    let mut walk = Walk {
+        reads,
+        keeping: true,
+        complete: true,
+        unsettled: false,
+        path: Vec::new(),
+        undeclared: Vec::new(),
+    };
+    let args = walk.record(shape, arguments)?.map_or_else(|| record(Vec::new()), Ok)?;
+    let Walk { complete, unsettled, undeclared, .. } = walk;
+    let undeclared = if undeclared.is_empty() { None } else { Some(undeclared_value(undeclared)?) };
+    Ok(Converted { args, undeclared, complete, unsettled })
 }
 
-fn undeclared(mut members: Vec<(String, &Json)>) -> Result<Value, ArgumentFault> {
+fn undeclared_value(mut members: Vec<(String, &Json)>) -> Result<Value, ArgumentFault> {
     members.sort_by(|left, right| left.0.cmp(&right.0));
     let text = object_text(&members);
     let names = members.into_iter().map(|(name, _)| Value::new_string(name));
-    Value::new_record([
-        ("names".to_owned(), Value::new_set(names)),
-        ("json".to_owned(), Value::new_string(text)),
-    ])
-    .map_err(|error| ArgumentFault::Cedar(error.to_string()))
+    record(vec![("names".to_owned(), Value::new_set(names)), ("json".to_owned(), Value::new_string(text))])
+}
+
+fn record(pairs: Pairs) -> Result<Value, ArgumentFault> {
+    Value::new_record(pairs).map_err(|error| ArgumentFault::Cedar(error.to_string()))
 }
 
 fn object_text(members: &[(String, &Json)]) -> String {
@@ -79,31 +92,48 @@ fn object_text(members: &[(String, &Json)]) -> String {
 }
 
 struct Walk<'a> {
-    pointer: String,
+    reads: &'a Reads,
+    /// False inside a value that nobody reads: it is checked and not made.
+    keeping: bool,
+    complete: bool,
+    unsettled: bool,
+    path: Vec<Step<'a>>,
     undeclared: Vec<(String, &'a Json)>,
+}
+
+/// One step from a value to a value in it.
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Member(&'a str),
+    Item(usize),
 }
 
 type Pairs = Vec<(String, Value)>;
 
 impl<'a> Walk<'a> {
-    fn record(&mut self, shape: &Record, value: &'a Json) -> Result<Value, ArgumentFault> {
+    fn record(&mut self, shape: &Record, value: &'a Json) -> Result<Option<Value>, ArgumentFault> {
         let Json::Object(members) = value else { return Err(self.misfit("an object")) };
-        let mut pairs: Pairs = Vec::with_capacity(members.len());
+        let mut pairs: Pairs = Vec::new();
+        let mut required = 0;
         for member in members {
-            let before = self.pointer.len();
-            self.step(&member.name);
+            self.path.push(Step::Member(&member.name));
             match shape.field(&member.name) {
                 Some(field) => {
-                    if field.shape.has_json() {
+                    required += usize::from(field.required);
+                    if field.shape.has_json() && self.keeps(&field.json) {
                         pairs.push((field.json.to_string(), Value::new_string(member.value.canonical())));
                     }
                     self.field(field, &field.shape, &member.value, &mut pairs)?;
                 }
-                None => self.undeclared.push((self.pointer.clone(), &member.value)),
+                None if self.reads.member("undeclared") => {
+                    self.undeclared.push((self.pointer(), &member.value));
+                }
+                None => {}
             }
-            self.pointer.truncate(before);
+            self.path.pop();
         }
-        Value::new_record(pairs).map_err(|error| ArgumentFault::Cedar(error.to_string()))
+        self.complete &= required == shape.required;
+        if self.keeping { record(pairs).map(Some) } else { Ok(None) }
     }
 
     fn field(
@@ -122,65 +152,85 @@ impl<'a> Walk<'a> {
                     _ => None,
                 };
                 let (floor, ceil) = bounds.ok_or_else(|| self.misfit("a number"))?;
-                pairs.push((field.floor.to_string(), Value::new_long(floor)));
-                pairs.push((field.ceil.to_string(), Value::new_long(ceil)));
+                for (name, bound) in [(&field.floor, floor), (&field.ceil, ceil)] {
+                    if self.keeps(name) {
+                        pairs.push((name.to_string(), Value::new_long(bound)));
+                    }
+                }
                 Ok(())
             }
             _ => {
-                pairs.push((field.name.to_string(), self.typed(shape, value)?));
+                let keeping = self.keeps(&field.name) || field.unsettled;
+                let outside = std::mem::replace(&mut self.keeping, keeping);
+                let made = self.typed(shape, value)?;
+                self.keeping = outside;
+                pairs.extend(made.map(|made| (field.name.to_string(), made)));
                 Ok(())
             }
         }
     }
 
-    fn typed(&mut self, shape: &Shape, value: &'a Json) -> Result<Value, ArgumentFault> {
+    /// The value, if it is kept.
+    fn typed(&mut self, shape: &Shape, value: &'a Json) -> Result<Option<Value>, ArgumentFault> {
+        let keeping = self.keeping;
         match (shape, value) {
             (Shape::Text(allowed), Json::String(text)) => match allowed {
                 Some(allowed) if !allowed.contains(text) => Err(self.misfit("one of the declared texts")),
-                _ => Ok(Value::new_string(text.to_string())),
+                _ => Ok(keeping.then(|| Value::new_string(text.to_string()))),
             },
             (Shape::Long, Json::Number(text)) => crate::number::whole(text)
-                .map(Value::new_long)
+                .map(|number| keeping.then(|| Value::new_long(number)))
                 .ok_or_else(|| self.misfit("a whole number of 64 bits")),
-            (Shape::Bool, Json::Bool(value)) => Ok(Value::new_bool(*value)),
-            (Shape::Time, Json::String(text)) => crate::instant::from_rfc3339(text)
-                .map(Value::new_datetime)
-                .ok_or_else(|| self.misfit("an RFC 3339 date and time")),
-            (Shape::Address, Json::String(text)) => match text.parse::<core::net::IpAddr>() {
-                Ok(address) => Ok(Value::new_ip(address_text(address))),
-                Err(_) => Err(self.misfit("an IP address")),
-            },
+            (Shape::Bool, Json::Bool(value)) => Ok(keeping.then(|| Value::new_bool(*value))),
+            (Shape::Time, Json::String(text)) => {
+                self.unsettled = true;
+                crate::instant::from_rfc3339(text)
+                    .map(|instant| Some(Value::new_datetime(instant)))
+                    .ok_or_else(|| self.misfit("an RFC 3339 date and time"))
+            }
+            (Shape::Address, Json::String(text)) => {
+                self.unsettled = true;
+                match text.parse::<core::net::IpAddr>() {
+                    Ok(address) => Ok(Some(Value::new_ip(address_text(address)))),
+                    Err(_) => Err(self.misfit("an IP address")),
+                }
+            }
             (Shape::List(element), Json::Array(items)) => self.list(element, items),
             (Shape::Record(record), Json::Object(_)) => self.record(record, value),
             _ => Err(self.misfit(wanted(shape))),
         }
     }
 
-    fn list(&mut self, element: &Shape, items: &'a [Json]) -> Result<Value, ArgumentFault> {
-        let mut values = Vec::with_capacity(items.len());
+    fn list(&mut self, element: &Shape, items: &'a [Json]) -> Result<Option<Value>, ArgumentFault> {
+        let mut values = Vec::new();
         for (position, item) in items.iter().enumerate() {
-            let before = self.pointer.len();
-            self.step(&position.to_string());
-            values.push(self.typed(element, item)?);
-            self.pointer.truncate(before);
+            self.path.push(Step::Item(position));
+            values.extend(self.typed(element, item)?);
+            self.path.pop();
         }
-        Ok(Value::new_set(values))
+        Ok(self.keeping.then(|| Value::new_set(values)))
     }
 
-    /// Adds one reference token (RFC 6901 §3).
-    fn step(&mut self, name: &str) {
-        self.pointer.push('/');
-        for c in name.chars() {
-            match c {
-                '~' => self.pointer.push_str("~0"),
-                '/' => self.pointer.push_str("~1"),
-                other => self.pointer.push(other),
+    /// True when an attribute of this name is to be made at this place: all or none within an argument.
+    fn keeps(&self, name: &str) -> bool {
+        if self.path.len() > 1 { self.keeping } else { self.reads.argument(name) }
+    }
+
+    /// Where the walk is, as a JSON pointer (RFC 6901 §3).
+    fn pointer(&self) -> String {
+        let mut pointer = String::new();
+        for step in &self.path {
+            pointer.push('/');
+            match step {
+                Step::Member(name) => pointer.push_str(&name.replace('~', "~0").replace('/', "~1")),
+                Step::Item(position) => pointer.push_str(&position.to_string()),
             }
         }
+        pointer
     }
 
     fn misfit(&self, wanted: &'static str) -> ArgumentFault {
-        ArgumentFault::Misfit { pointer: self.pointer.clone(), wanted }
+        ArgumentFault::Misfit { pointer: self.pointer(), wanted }
     }
 }
 

@@ -7,11 +7,14 @@ use cedar_policy::{
     Context, EntityUid, EvalResult, Request, RestrictedExpression as Value, Schema, eval_expression,
 };
 use model::ids::{GroupName, PolicyId};
+use model::json::Json;
 
-use crate::arguments::Converted;
+use crate::arguments::{Converted, convert};
 use crate::decision::{ApprovalEvidence, Decision, DenyKind, Park, PolicyDenial, PolicyPermit};
-use crate::index::Rule;
+use crate::index::{Candidate, Rule};
 use crate::prepared::Prepared;
+use crate::reads::{ARGS, Reads};
+use crate::shape::Record;
 
 /// Policies named in an explanation.
 const NAMED_MAX: usize = 8;
@@ -21,6 +24,9 @@ pub(crate) struct Question<'a> {
     pub(crate) schema: &'a Schema,
     pub(crate) prepared: Arc<Prepared>,
     pub(crate) action: &'a EntityUid,
+    pub(crate) shape: &'a Record,
+    pub(crate) given: &'a Json,
+    /// Those of the given arguments that the policies in sight read.
     pub(crate) arguments: Converted,
     pub(crate) time: Value,
 }
@@ -36,25 +42,35 @@ pub(crate) struct Outcome<'a> {
 }
 
 impl<'a> Outcome<'a> {
-    /// Evaluates every policy of the bucket.
+    /// Evaluates every policy of the bucket whose answer is not settled.
     pub(crate) fn of(prepared: &'a Prepared, request: &Request) -> Self {
         let mut outcome = Self::default();
         for candidate in prepared.bucket.candidates() {
-            let satisfied = candidate.condition.as_ref().map_or(Ok(EvalResult::Bool(true)), |condition| {
-                eval_expression(request, &prepared.entities, condition).map_err(|error| error.to_string())
-            });
-            if satisfied == Ok(EvalResult::Bool(false)) {
-                continue;
-            }
-            let rule = &*candidate.rule;
-            match satisfied {
-                Ok(EvalResult::Bool(_)) if rule.forbids => outcome.forbids.push(rule),
-                Ok(EvalResult::Bool(_)) => outcome.permits.push(rule),
-                Ok(_) => outcome.errors.push((rule, "its condition is not a boolean".to_owned())),
-                Err(error) => outcome.errors.push((rule, error)),
-            }
+            let satisfied = match candidate.settled() {
+                Some(satisfied) => Ok(satisfied),
+                None => evaluated(candidate, prepared, request),
+            };
+            outcome.add(&candidate.rule, satisfied);
         }
         outcome
+    }
+
+    /// What every call of the principal, task and tool brings about; `None` unless that is known.
+    fn settled(prepared: &'a Prepared) -> Option<Self> {
+        let mut outcome = Self::default();
+        for candidate in prepared.bucket.candidates() {
+            outcome.add(&candidate.rule, Ok(candidate.settled()?));
+        }
+        Some(outcome)
+    }
+
+    fn add(&mut self, rule: &'a Rule, satisfied: Result<bool, String>) {
+        match satisfied {
+            Ok(false) => {}
+            Ok(true) if rule.forbids => self.forbids.push(rule),
+            Ok(true) => self.permits.push(rule),
+            Err(error) => self.errors.push((rule, error)),
+        }
     }
 
     /// True when the call is allowed.
@@ -66,8 +82,8 @@ impl<'a> Outcome<'a> {
 impl Question<'_> {
     /// Decides: one evaluation, and after a deny one more with every approval in place.
     pub(crate) fn decide(&self, approval: Option<Value>) -> Decision {
-        let outcome = match self.request(approval) {
-            Ok(request) => Outcome::of(&self.prepared, &request),
+        let outcome = match self.outcome(approval) {
+            Ok(outcome) => outcome,
             Err(explanation) => return cannot_tell(explanation),
         };
         if outcome.allows() {
@@ -79,26 +95,64 @@ impl Question<'_> {
         Decision::Deny(self.denial(&outcome))
     }
 
-    fn request(&self, approval: Option<Value>) -> Result<Request, String> {
-        let mut pairs = vec![
-            ("args".to_owned(), self.arguments.args.clone()),
-            ("approval".to_owned(), approval.ok_or("the approval has no value")?),
-            ("time".to_owned(), self.time.clone()),
-        ];
-        if let Some(undeclared) = &self.arguments.undeclared {
+    /// Evaluates with no more than what is read, and on any doubt or error once more with everything, so that it is
+    /// told as it is.
+    fn outcome(&self, approval: Option<Value>) -> Result<Outcome<'_>, String> {
+        let approval = approval.ok_or("the approval has no value")?;
+        let narrow = self.narrow(&approval).filter(|outcome| outcome.errors.is_empty());
+        if let Some(outcome) = narrow {
+            return Ok(outcome);
+        }
+        let request = self.whole(approval)?;
+        let _ = self.prepared.conforms.set(());
+        Ok(Outcome::of(&self.prepared, &request))
+    }
+
+    /// With what is read only. Cedar's check against the schema is left out: who and what are those of a call that
+    /// passed it, and converted arguments that are complete are as the schema says.
+    fn narrow(&self, approval: &Value) -> Option<Outcome<'_>> {
+        if !self.arguments.complete || self.prepared.conforms.get().is_none() {
+            return None;
+        }
+        let settled = if self.arguments.unsettled { None } else { Outcome::settled(&self.prepared) };
+        if settled.is_some() {
+            return settled;
+        }
+        let context = self.context(&self.arguments, approval.clone(), &self.prepared.bucket.reads).ok()?;
+        Some(Outcome::of(&self.prepared, &self.request(context, None).ok()?))
+    }
+
+    /// With everything, checked against the schema.
+    fn whole(&self, approval: Value) -> Result<Request, String> {
+        let reads = Reads::everything();
+        let arguments = convert(self.shape, self.given, &reads).map_err(|fault| fault.to_string())?;
+        self.request(self.context(&arguments, approval, &reads)?, Some(self.schema))
+    }
+
+    fn context(&self, arguments: &Converted, approval: Value, reads: &Reads) -> Result<Context, String> {
+        let mut pairs = Vec::with_capacity(4);
+        pairs.push((ARGS.to_owned(), arguments.args.clone()));
+        if reads.member("approval") {
+            pairs.push(("approval".to_owned(), approval));
+        }
+        if reads.member("time") {
+            pairs.push(("time".to_owned(), self.time.clone()));
+        }
+        if let Some(undeclared) = &arguments.undeclared {
             pairs.push(("undeclared".to_owned(), undeclared.clone()));
         }
-        let context = Context::from_pairs(pairs).map_err(|error| error.to_string())?;
+        Context::from_pairs(pairs).map_err(|error| error.to_string())
+    }
+
+    fn request(&self, context: Context, schema: Option<&Schema>) -> Result<Request, String> {
         let (agent, resource) = (self.prepared.agent.clone(), self.prepared.resource.clone());
-        Request::new(agent, self.action.clone(), resource, context, Some(self.schema))
-            .map_err(|error| error.to_string())
+        Request::new(agent, self.action.clone(), resource, context, schema).map_err(|error| error.to_string())
     }
 
     /// Whom to ask, when an approval would turn this deny into a permit.
     fn park(&self, denied: &Outcome<'_>) -> Option<Park> {
         let groups = self.prepared.bucket.asks.as_ref().filter(|_| denied.errors.is_empty())?;
-        let request = self.request(approval_record(i64::MAX, groups.clone(), true, false)).ok()?;
-        let approved = Outcome::of(&self.prepared, &request);
+        let approved = self.outcome(approval_record(i64::MAX, groups.clone(), true, false)).ok()?;
         if !approved.allows() {
             return None;
         }
@@ -143,6 +197,19 @@ impl Question<'_> {
     fn in_scope(&self) -> String {
         let permits = self.prepared.bucket.rules().filter(|rule| !rule.forbids);
         Some(named(permits)).filter(|names| !names.is_empty()).unwrap_or_else(|| "none".to_owned())
+    }
+}
+
+/// Whether the policy is satisfied. What holds for every call is kept.
+fn evaluated(candidate: &Candidate, prepared: &Prepared, request: &Request) -> Result<bool, String> {
+    let Some(condition) = &candidate.condition else { return Ok(true) };
+    match eval_expression(request, &prepared.entities, condition) {
+        Ok(EvalResult::Bool(satisfied)) => {
+            candidate.settle(satisfied);
+            Ok(satisfied)
+        }
+        Ok(_) => Err("its condition is not a boolean".to_owned()),
+        Err(error) => Err(error.to_string()),
     }
 }
 

@@ -2,7 +2,7 @@
 //! what it leaves out is false by its scope alone, so no decision, reason or error can change.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use cedar_policy::{
     ActionConstraint, Effect, EntityUid, Expression, Policy, PolicySet, PrincipalConstraint,
@@ -10,6 +10,7 @@ use cedar_policy::{
 };
 use model::ids::{GroupName, PolicyId};
 
+use crate::reads::Reads;
 use crate::source::Parsed;
 
 /// One policy in force.
@@ -23,6 +24,8 @@ pub(crate) struct Rule {
     pub(crate) asks: Option<Vec<String>>,
     /// All its `when` and `unless` in one expression; `None` when it has none and so is satisfied by its scope.
     pub(crate) condition: Option<Expression>,
+    /// What of the context its condition reads.
+    pub(crate) reads: Reads,
     pub(crate) policy: Policy,
 }
 
@@ -37,6 +40,7 @@ impl Rule {
             approvers: parsed.approvers.clone(),
             asks: parsed.asks.clone(),
             condition: None,
+            reads: Reads::of(&parsed.tree),
             policy,
         }
     }
@@ -80,6 +84,8 @@ pub(crate) struct Bucket {
     candidates: Vec<Candidate>,
     /// The approver groups they ask for; `None` when none of them reads the approval.
     pub(crate) asks: Option<Vec<String>>,
+    /// What of the context any of them reads.
+    pub(crate) reads: Reads,
 }
 
 /// What evaluation needs of one policy, side by side with the others of its bucket.
@@ -87,6 +93,23 @@ pub(crate) struct Bucket {
 pub(crate) struct Candidate {
     pub(crate) rule: Arc<Rule>,
     pub(crate) condition: Option<Expression>,
+    /// Whether it is satisfied, once that was seen; only of one that reads nothing of the context, so that for this
+    /// principal, task and tool every call gives the same answer. An error is never kept.
+    settled: OnceLock<bool>,
+}
+
+impl Candidate {
+    /// Whether it is satisfied by every call, or by none, as far as that is known.
+    pub(crate) fn settled(&self) -> Option<bool> {
+        if self.condition.is_none() { Some(true) } else { self.settled.get().copied() }
+    }
+
+    /// Keeps what one call showed, if it holds for all.
+    pub(crate) fn settle(&self, satisfied: bool) {
+        if self.rule.reads.nothing() {
+            let _ = self.settled.set(satisfied);
+        }
+    }
 }
 
 impl Bucket {
@@ -135,9 +158,13 @@ impl Index {
         places.dedup();
         let candidates = places.into_iter().filter_map(|at| {
             let rule = self.rules.get(at).filter(|rule| scope.matches(&rule.policy))?;
-            Some(Candidate { rule: Arc::clone(rule), condition: rule.condition.clone() })
+            let condition = rule.condition.clone();
+            Some(Candidate { rule: Arc::clone(rule), condition, settled: OnceLock::new() })
         });
-        let mut bucket = Bucket { candidates: candidates.collect(), asks: None };
+        let candidates: Vec<Candidate> = candidates.collect();
+        let mut reads = Reads::default();
+        candidates.iter().for_each(|candidate| reads.join(&candidate.rule.reads));
+        let mut bucket = Bucket { candidates, asks: None, reads };
         let asks: Vec<&Vec<String>> = bucket.rules().filter_map(|rule| rule.asks.as_ref()).collect();
         if !asks.is_empty() {
             bucket.asks = Some(asks.into_iter().flatten().cloned().collect());

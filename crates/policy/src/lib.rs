@@ -23,6 +23,7 @@ mod names;
 mod number;
 mod prepared;
 mod problem;
+mod reads;
 mod scan;
 mod schema;
 mod shape;

@@ -24,6 +24,8 @@ pub(crate) struct Prepared {
     pub(crate) resource: EntityUid,
     pub(crate) entities: Entities,
     pub(crate) bucket: Bucket,
+    /// Set once a call of them passed Cedar's check against the schema.
+    pub(crate) conforms: OnceLock<()>,
     /// Whether some call could be permitted, once asked.
     pub(crate) could_permit: OnceLock<bool>,
 }
@@ -98,6 +100,7 @@ pub(crate) fn prepare(
         resource,
         entities,
         bucket,
+        conforms: OnceLock::new(),
         could_permit: OnceLock::new(),
     })
 }

@@ -33,6 +33,8 @@ pub(crate) enum Shape {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Record {
     pub(crate) fields: Vec<Field>,
+    /// How many of them are required.
+    pub(crate) required: usize,
 }
 
 /// One declared property and the Cedar attributes that stand for it.
@@ -44,6 +46,8 @@ pub(crate) struct Field {
     pub(crate) shape: Shape,
     /// True when the schema requires it.
     pub(crate) required: bool,
+    /// True when a value that fits the shape can turn out to be none once Cedar reads it.
+    pub(crate) unsettled: bool,
     /// The attribute that holds canonical JSON text, when the shape has one.
     pub(crate) json: Box<str>,
     /// The attribute that holds the floor of a number.
@@ -58,14 +62,15 @@ impl Record {
         properties.sort_by(|left, right| left.0.cmp(&right.0));
         let mut taken: std::collections::BTreeSet<Box<str>> =
             properties.iter().map(|(name, _, _)| name.clone()).collect();
-        let fields = properties
+        let fields: Vec<Field> = properties
             .into_iter()
             .map(|(name, shape, required)| {
                 let [json, floor, ceil] = ["_json", "_floor", "_ceil"].map(|s| free(&mut taken, &name, s));
-                Field { name, shape, required, json, floor, ceil }
+                Field { name, required, unsettled: shape.unsettled(), shape, json, floor, ceil }
             })
             .collect();
-        Self { fields }
+        let required = fields.iter().filter(|field| field.required).count();
+        Self { fields, required }
     }
 
     /// The field of that property.
@@ -98,6 +103,16 @@ impl Shape {
     /// True when the attribute with JSON text exists.
     pub(crate) const fn has_json(&self) -> bool {
         matches!(self, Self::Number | Self::List(_) | Self::Nullable(_) | Self::Any)
+    }
+
+    /// True when Cedar has the last word on a value, in it or at any depth.
+    fn unsettled(&self) -> bool {
+        match self {
+            Self::Time | Self::Address => true,
+            Self::List(inner) | Self::Nullable(inner) => inner.unsettled(),
+            Self::Record(record) => record.fields.iter().any(|field| field.unsettled),
+            Self::Text(_) | Self::Long | Self::Bool | Self::Number | Self::Any => false,
+        }
     }
 
     /// True when floor and ceiling exist.

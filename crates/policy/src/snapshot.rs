@@ -18,6 +18,7 @@ use crate::instant::Clock;
 use crate::names::Types;
 use crate::prepared::{Memo, Prepared, Target, prepare};
 use crate::problem::PolicyProblem;
+use crate::reads::Reads;
 use crate::schema::{self, ToolType};
 
 /// A policy set compiled against the certified tools. `Send + Sync`; hold it behind an `Arc`.
@@ -126,19 +127,25 @@ impl PolicySnapshot {
         schema::text(&servers, &tools)
     }
 
-    fn question(&self, request: &DecisionRequest<'_>) -> Result<Question<'_>, String> {
+    fn question<'a>(&'a self, request: &DecisionRequest<'a>) -> Result<Question<'a>, String> {
         let entry = self.tools.get(&request.tool.name).ok_or_else(|| {
             format!("`{}` is not among the tools these policies were compiled for", request.tool.name)
         })?;
         if entry.kind.tool != *request.tool {
             return Err(format!("`{}` is pinned to another definition or risk", request.tool.name));
         }
-        let arguments = crate::arguments::convert(&entry.kind.arguments, request.arguments)
-            .map_err(|fault| fault.to_string())?;
+        let prepared = self.prepared_tool(request.principal, request.task, entry);
+        let nothing = Reads::default();
+        let reads = prepared.as_ref().map_or(&nothing, |prepared| &prepared.bucket.reads);
+        let shape = &entry.kind.arguments;
+        let arguments =
+            crate::arguments::convert(shape, request.arguments, reads).map_err(|fault| fault.to_string())?;
         Ok(Question {
             schema: &self.schema,
-            prepared: self.prepared_tool(request.principal, request.task, entry)?,
+            prepared: prepared?,
             action: &entry.action,
+            shape,
+            given: request.arguments,
             arguments,
             time: self.clock.value(request.now).ok_or("the clock is outside the years 0 to 9999")?,
         })

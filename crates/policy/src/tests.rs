@@ -87,14 +87,14 @@ impl World {
         let tool = &self.tools.iter().find(|facts| facts.tool.name.to_string() == tool).unwrap().tool;
         let task = Task::implicit(&principal.agent).unwrap();
         let arguments = json(arguments);
-        snapshot.decide(&DecisionRequest {
-            principal,
-            task: &task,
-            tool,
-            arguments: &arguments,
-            approval,
-            now: NOON,
-        })
+        let request =
+            DecisionRequest { principal, task: &task, tool, arguments: &arguments, approval, now: NOON };
+        let decision = snapshot.decide(&request);
+        // What was kept of the first call changes nothing for the next ones.
+        for _ in 0..2 {
+            assert_eq!(snapshot.decide(&request), decision);
+        }
+        decision
     }
 
     /// What `principal` sees in a list.

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::evaluate::Outcome;
+use crate::reads::Reads;
 
 const SCHEMA: &str =
     r#"{"type":"object","required":["n"],"properties":{"n":{"type":"integer"},"s":{"type":"string"}}}"#;
@@ -122,7 +123,8 @@ fn request(
     n: i64,
 ) -> Request {
     let arguments = json(&format!(r#"{{"n":{n},"s":"abc"}}"#));
-    let converted = crate::arguments::convert(&entry.kind.arguments, &arguments).unwrap();
+    let converted =
+        crate::arguments::convert(&entry.kind.arguments, &arguments, &Reads::everything()).unwrap();
     let approval = Value::new_record([
         ("count".to_owned(), Value::new_long(0)),
         ("groups".to_owned(), Value::new_set([])),

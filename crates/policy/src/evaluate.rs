@@ -3,15 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use cedar_policy::{
-    Context, EntityUid, EvalResult, Request, RestrictedExpression as Value, Schema, eval_expression,
-};
+use cedar_policy::{Context, EntityUid, Request, RestrictedExpression as Value, Schema};
 use model::ids::{GroupName, PolicyId};
 use model::json::Json;
 
 use crate::arguments::{Converted, convert};
 use crate::decision::{ApprovalEvidence, Decision, DenyKind, Park, PolicyDenial, PolicyPermit};
-use crate::index::{Candidate, Rule};
+use crate::index::Rule;
 use crate::prepared::Prepared;
 use crate::reads::{ARGS, Reads};
 use crate::shape::Record;
@@ -46,10 +44,7 @@ impl<'a> Outcome<'a> {
     pub(crate) fn of(prepared: &'a Prepared, request: &Request) -> Self {
         let mut outcome = Self::default();
         for candidate in prepared.bucket.candidates() {
-            let satisfied = match candidate.settled() {
-                Some(satisfied) => Ok(satisfied),
-                None => evaluated(candidate, prepared, request),
-            };
+            let satisfied = candidate.evaluate(&prepared.entities, request);
             outcome.add(&candidate.rule, satisfied);
         }
         outcome
@@ -197,19 +192,6 @@ impl Question<'_> {
     fn in_scope(&self) -> String {
         let permits = self.prepared.bucket.rules().filter(|rule| !rule.forbids);
         Some(named(permits)).filter(|names| !names.is_empty()).unwrap_or_else(|| "none".to_owned())
-    }
-}
-
-/// Whether the policy is satisfied. What holds for every call is kept.
-fn evaluated(candidate: &Candidate, prepared: &Prepared, request: &Request) -> Result<bool, String> {
-    let Some(condition) = &candidate.condition else { return Ok(true) };
-    match eval_expression(request, &prepared.entities, condition) {
-        Ok(EvalResult::Bool(satisfied)) => {
-            candidate.settle(satisfied);
-            Ok(satisfied)
-        }
-        Ok(_) => Err("its condition is not a boolean".to_owned()),
-        Err(error) => Err(error.to_string()),
     }
 }
 

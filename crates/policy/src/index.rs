@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
 use cedar_policy::{
-    ActionConstraint, Effect, EntityUid, Expression, Policy, PolicySet, PrincipalConstraint,
-    ResourceConstraint,
+    ActionConstraint, Effect, Entities, EntityUid, EvalResult, Expression, Policy, PolicySet,
+    PrincipalConstraint, Request, ResourceConstraint, eval_expression,
 };
 use model::ids::{GroupName, PolicyId};
 
@@ -24,6 +24,8 @@ pub(crate) struct Rule {
     pub(crate) asks: Option<Vec<String>>,
     /// All its `when` and `unless` in one expression; `None` when it has none and so is satisfied by its scope.
     pub(crate) condition: Option<Expression>,
+    /// When the condition is a chain of `&&`, its first member: false when that is false.
+    opening: Option<Expression>,
     /// What of the context its condition reads.
     pub(crate) reads: Reads,
     pub(crate) policy: Policy,
@@ -40,8 +42,19 @@ impl Rule {
             approvers: parsed.approvers.clone(),
             asks: parsed.asks.clone(),
             condition: None,
+            opening: None,
             reads: Reads::of(&parsed.tree),
             policy,
+        }
+    }
+
+    /// Whether its condition is satisfied.
+    fn evaluate(&self, entities: &Entities, request: &Request) -> Result<bool, String> {
+        let Some(condition) = &self.condition else { return Ok(true) };
+        match eval_expression(request, entities, condition) {
+            Ok(EvalResult::Bool(satisfied)) => Ok(satisfied),
+            Ok(_) => Err("its condition is not a boolean".to_owned()),
+            Err(error) => Err(error.to_string()),
         }
     }
 
@@ -49,12 +62,15 @@ impl Rule {
     pub(crate) fn all(parsed: &[Parsed]) -> Vec<Self> {
         let mut rules: Vec<Self> = parsed.iter().map(Self::of).collect();
         // The authorizer joins scope and condition anew at every evaluation, at several times the cost of the
-        // condition. The scope is decided by the index, so the condition is taken out once, here; in a pass of its
-        // own, so that the conditions lie side by side in memory, apart from all that evaluation does not touch.
-        for (rule, parsed) in rules.iter_mut().zip(parsed) {
-            let again = crate::lean::leaning_right(&parsed.tree).as_ref().and_then(crate::check::from_tree);
-            let policy = again.as_ref().unwrap_or(&rule.policy);
-            rule.condition = policy.as_ref().non_scope_constraints().cloned().map(Expression::from);
+        // condition. The scope is decided by the index, so the condition is taken out once, here; in passes of their
+        // own, so that what most evaluations touch lies side by side in memory, apart from all that they do not.
+        let trees: Vec<_> = parsed.iter().map(|parsed| crate::lean::condition(&parsed.tree)).collect();
+        for (rule, tree) in rules.iter_mut().zip(&trees) {
+            let opening = tree.as_ref().and_then(|tree| crate::lean::opening(tree));
+            rule.opening = opening.cloned().map(crate::lean::expression);
+        }
+        for (rule, tree) in rules.iter_mut().zip(trees) {
+            rule.condition = tree.map(crate::lean::expression);
         }
         rules
     }
@@ -88,27 +104,48 @@ pub(crate) struct Bucket {
     pub(crate) reads: Reads,
 }
 
-/// What evaluation needs of one policy, side by side with the others of its bucket.
+/// What most evaluations need of one policy, side by side with the others of its bucket.
 #[derive(Debug)]
 pub(crate) struct Candidate {
+    /// What is false only if the policy is not satisfied.
+    opening: Option<Expression>,
     pub(crate) rule: Arc<Rule>,
-    pub(crate) condition: Option<Expression>,
     /// Whether it is satisfied, once that was seen; only of one that reads nothing of the context, so that for this
     /// principal, task and tool every call gives the same answer. An error is never kept.
     settled: OnceLock<bool>,
+    settles: bool,
 }
 
 impl Candidate {
-    /// Whether it is satisfied by every call, or by none, as far as that is known.
-    pub(crate) fn settled(&self) -> Option<bool> {
-        if self.condition.is_none() { Some(true) } else { self.settled.get().copied() }
+    fn of(rule: &Arc<Rule>) -> Self {
+        Self {
+            opening: rule.opening.clone(),
+            rule: Arc::clone(rule),
+            settled: OnceLock::new(),
+            settles: rule.reads.nothing(),
+        }
     }
 
-    /// Keeps what one call showed, if it holds for all.
-    pub(crate) fn settle(&self, satisfied: bool) {
-        if self.rule.reads.nothing() {
+    /// Whether it is satisfied by every call, or by none, as far as that is known.
+    pub(crate) fn settled(&self) -> Option<bool> {
+        self.settled.get().copied()
+    }
+
+    /// Whether it is satisfied. What holds for every call is kept.
+    pub(crate) fn evaluate(&self, entities: &Entities, request: &Request) -> Result<bool, String> {
+        if let Some(satisfied) = self.settled() {
+            return Ok(satisfied);
+        }
+        let is_false = |opening| eval_expression(request, entities, opening) == Ok(EvalResult::Bool(false));
+        let satisfied = if self.opening.as_ref().is_some_and(is_false) {
+            false
+        } else {
+            self.rule.evaluate(entities, request)?
+        };
+        if self.settles {
             let _ = self.settled.set(satisfied);
         }
+        Ok(satisfied)
     }
 }
 
@@ -158,8 +195,7 @@ impl Index {
         places.dedup();
         let candidates = places.into_iter().filter_map(|at| {
             let rule = self.rules.get(at).filter(|rule| scope.matches(&rule.policy))?;
-            let condition = rule.condition.clone();
-            Some(Candidate { rule: Arc::clone(rule), condition, settled: OnceLock::new() })
+            Some(Candidate::of(rule))
         });
         let candidates: Vec<Candidate> = candidates.collect();
         let mut reads = Reads::default();

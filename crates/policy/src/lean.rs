@@ -2,21 +2,38 @@
 
 use std::sync::Arc;
 
-use cedar_policy::pst::{BinaryOp, Clause, Expr, Template};
+use cedar_policy::Expression;
+use cedar_policy::pst::{BinaryOp, Clause, Expr, Template, UnaryOp};
 
-/// The policy with its chains of `&&` and `||` leaning right, so that a chain that is settled by its first member
-/// touches one operator and not all. Members are evaluated in the same order and none more or fewer. `None` when Cedar
-/// refuses the rebuilt clauses.
-pub(crate) fn leaning_right(tree: &Template) -> Option<Template> {
-    let clauses: Vec<Clause> = tree
-        .clauses()
-        .iter()
-        .map(|clause| match clause {
-            Clause::When(expression) => Clause::When(right(expression)),
-            Clause::Unless(expression) => Clause::Unless(right(expression)),
-        })
-        .collect();
-    tree.clone().try_with_clauses(clauses).ok()
+/// All conditions of a policy in one expression, with the chains of `&&` and `||` leaning right, so that a chain that is
+/// settled by its first member touches one operator and not all. Members are evaluated in the same order and none more
+/// or fewer. `None` when there are no conditions.
+pub(crate) fn condition(tree: &Template) -> Option<Expr> {
+    let clauses = tree.clauses().iter().map(|clause| match clause {
+        Clause::When(expression) => Arc::clone(expression),
+        Clause::Unless(expression) => {
+            Arc::new(Expr::UnaryOp { op: UnaryOp::Not, expr: Arc::clone(expression) })
+        }
+    });
+    let joined = clauses.reduce(|left, right| Arc::new(Expr::BinaryOp { op: BinaryOp::And, left, right }))?;
+    Some(Arc::unwrap_or_clone(right(&joined)))
+}
+
+/// The first member of a chain of `&&`, which is evaluated first: when it is false, so is the chain.
+pub(crate) fn opening(condition: &Expr) -> Option<&Expr> {
+    match condition {
+        Expr::BinaryOp { op: BinaryOp::And, left, .. } => Some(left),
+        _ => None,
+    }
+}
+
+/// As Cedar evaluates it: without locations in a source, which evaluation would copy at every step.
+pub(crate) fn expression<E>(tree: Expr) -> Expression
+where
+    Expression: AsRef<E> + From<E>,
+    E: From<Expr>,
+{
+    Expression::from(E::from(tree))
 }
 
 fn right(expression: &Arc<Expr>) -> Arc<Expr> {

@@ -109,3 +109,6 @@ const fn is_context(expression: &Expr) -> bool {
 fn is_arguments(expression: &Expr) -> bool {
     matches!(expression, Expr::GetAttr { expr, attr } if attr == ARGS && is_context(expr))
 }
+
+#[cfg(test)]
+mod tests;

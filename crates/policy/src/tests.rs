@@ -2,6 +2,8 @@
 
 mod golden;
 mod index;
+mod kept;
+mod narrow;
 mod park;
 mod problems;
 mod traps;

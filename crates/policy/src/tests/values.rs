@@ -18,7 +18,7 @@ fn name() -> impl Strategy<Value = String> {
     ]
 }
 
-fn members(value: BoxedStrategy<String>) -> impl Strategy<Value = String> {
+pub(super) fn members(value: BoxedStrategy<String>) -> impl Strategy<Value = String> {
     proptest::collection::btree_map(name(), value, 0..4).prop_map(|members| {
         let members: Vec<String> = members
             .iter()
@@ -28,7 +28,7 @@ fn members(value: BoxedStrategy<String>) -> impl Strategy<Value = String> {
     })
 }
 
-fn schema() -> BoxedStrategy<String> {
+pub(super) fn schema() -> BoxedStrategy<String> {
     let leaf = prop_oneof![
         Just(r#"{"type":"string"}"#.to_owned()),
         Just(r#"{"type":"integer"}"#.to_owned()),
@@ -54,7 +54,7 @@ fn schema() -> BoxedStrategy<String> {
     .boxed()
 }
 
-fn value() -> BoxedStrategy<String> {
+pub(super) fn value() -> BoxedStrategy<String> {
     let leaf = prop_oneof![
         Just("null".to_owned()),
         Just("true".to_owned()),
@@ -78,7 +78,7 @@ fn value() -> BoxedStrategy<String> {
 }
 
 /// A value that fits the schema, as far as this crate types it.
-fn conforming(schema: &serde_json::Value, seed: u64) -> serde_json::Value {
+pub(super) fn conforming(schema: &serde_json::Value, seed: u64) -> serde_json::Value {
     use serde_json::{Value, json};
     let kind = schema.get("type").and_then(Value::as_str).unwrap_or_default();
     match (kind, schema.get("format"), schema.get("enum"), schema.get("anyOf")) {

@@ -1,8 +1,8 @@
 //! The one walk over the states, and the door everything comes in by.
 //!
-//! Must never contain policy. States 1 to 4 run in the connection's task; from its decision on, before anything is
-//! staged, a call runs in a supervised task of its own (ADR 0005): the connection holds a [`CallHandle`], cancelling
-//! is a message, and every intent reaches *recorded*.
+//! Must never contain policy. From its decision on, before anything is staged, a call owns itself (ADR 0005): the
+//! connection holds a [`CallHandle`] that it may poll or drop, cancelling is a message, and every intent reaches
+//! *recorded*.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use ports::Ports;
 use ports::fault::Fault;
 use ports::identity::Presented;
 use ports::upstream::{Answer, Progress};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use crate::identified::Caller;
 use crate::listings::Listings;
@@ -28,6 +28,7 @@ use crate::refuse::Place;
 pub use crate::refuse::Refused;
 use crate::resolved::{Lookup, Resolved};
 use crate::sequencer::Sequencers;
+use crate::supervise::Supervised;
 use crate::view::Views;
 
 /// Progress events that wait for a slow connection; more are dropped, never the terminal.
@@ -53,18 +54,25 @@ pub enum Finished {
     Refused(Refused),
 }
 
-/// What a connection holds of a call. Dropping it does not end the call; `cancel` asks it to end.
+/// What a connection holds of a call. Dropping it does not end the call, which then goes on in a task of its own;
+/// `cancel` asks it to end.
 pub struct CallHandle {
     /// The call.
     pub id: CallId,
     /// Progress as it passes. Closed when the call ends.
     pub progress: mpsc::Receiver<Progress>,
-    /// The end.
-    pub done: oneshot::Receiver<Finished>,
+    /// The end. Until [`Self::detach`] the call only goes on while this is polled.
+    pub done: Supervised<Finished>,
     cancel: CancelToken,
 }
 
 impl CallHandle {
+    /// Lets the call go on in a task of its own, whether or not `done` is polled: for whoever waits for anything
+    /// else meanwhile, such as a slow reader.
+    pub fn detach(&mut self) {
+        self.done.detach();
+    }
+
     /// Asks the call to end (MCP, Cancellation).
     pub fn cancel(&self) {
         self.cancel.cancel(Reason::Cancelled);
@@ -128,14 +136,10 @@ impl Door {
         let resolved = self.resolve(stamp, caller, call).await?;
         let cancel = CancelToken::default();
         let (progress_in, progress) = mpsc::channel(PROGRESS_QUEUE);
-        let (done_in, done) = oneshot::channel();
         let door = Arc::clone(self);
         let token = cancel.clone();
-        self.ports.spawner.spawn(Box::pin(async move {
-            let finished = door.decide_and_run(resolved, token, progress_in).await;
-            // The connection may be gone; the record has the end all the same.
-            drop(done_in.send(finished));
-        }));
+        let rest = Box::pin(async move { door.decide_and_run(resolved, token, progress_in).await });
+        let done = Supervised::new(rest, Arc::clone(&self.ports.spawner));
         Ok(CallHandle { id: stamp.id, progress, done, cancel })
     }
 

@@ -2,8 +2,8 @@
 //! leased → forwarded → labelled → recorded. Ring 1.
 //!
 //! Must never let a call skip a state: each is a struct, each transition consumes it, each proof has a private
-//! constructor. [`driver`] walks the first four in the connection's task, `run` the rest in the
-//! call's own; nothing else in the product can forward a call.
+//! constructor. [`driver`] walks the first four, `run` the rest, which goes on when its connection is gone; nothing
+//! else in the product can forward a call.
 
 pub mod approved;
 pub mod bound;
@@ -33,3 +33,4 @@ pub mod view;
 pub use driver::{CallHandle, Door, Finished, Refused};
 pub use identified::Caller;
 pub use list::{Listed, ListedTool};
+pub use supervise::Supervised;

@@ -1,6 +1,6 @@
 //! The calls that are under way, so that they can be cancelled. Must never be the reason a call is allowed.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use model::denial::Reason;
@@ -43,9 +43,9 @@ struct OpenCall {
     cancel: CancelToken,
 }
 
-/// All calls under way on this node.
+/// All calls under way on this node, oldest first: they are cancelled in that order.
 #[derive(Clone, Default)]
-pub struct OpenCalls(Arc<Mutex<HashMap<CallId, OpenCall>>>);
+pub struct OpenCalls(Arc<Mutex<BTreeMap<CallId, OpenCall>>>);
 
 impl OpenCalls {
     /// Lists a call until the guard is dropped.
@@ -77,7 +77,7 @@ impl OpenCalls {
         hit.map(|open| open.cancel.cancel(reason)).count()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<CallId, OpenCall>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<CallId, OpenCall>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

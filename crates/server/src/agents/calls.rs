@@ -57,7 +57,7 @@ impl Exchange<'_> {
         }
         let end = handle.done.await;
         open.end();
-        reply::json(200, answering.end(end.ok()))
+        reply::json(200, answering.end(end))
     }
 }
 
@@ -67,12 +67,14 @@ async fn wait_or_stream(answering: Answering, mut handle: CallHandle, open: Open
         biased;
         end = &mut handle.done => {
             open.end();
-            return reply::json(200, answering.end(end.ok()));
+            return reply::json(200, answering.end(end));
         }
         Some(progress) = handle.progress.recv() => Some(progress),
         () = tokio::time::sleep(STREAM_AFTER) => None,
     };
     let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
+    // From here on a slow reader may hold up whoever polls the call.
+    handle.detach();
     tokio::spawn(stream(answering, handle, open, sender, first));
     reply::events(receiver)
 }
@@ -97,7 +99,7 @@ async fn stream(
             end = &mut handle.done => {
                 open.end();
                 // The reader may be gone; the record has the end all the same.
-                drop(sender.send(sse::encode(&answering.end(end.ok()))).await);
+                drop(sender.send(sse::encode(&answering.end(end))).await);
                 return;
             }
             Some(progress) = handle.progress.recv() => next = answering.progress(&progress),

@@ -176,7 +176,8 @@ async fn overtaken(change: impl AsyncFnOnce(&Node), name: &str) -> (Arc<World>, 
     node.store.hold(true);
     let (_, finished) = tokio::join!(change(&node), async {
         settle().await;
-        let handle = node.door.call(caller, request(name, OPEN)).await.expect("it is resolved");
+        let mut handle = node.door.call(caller, request(name, OPEN)).await.expect("it is resolved");
+        handle.detach();
         settle().await;
         assert_eq!(node.store.waiting(), 2, "the change waits before the intent");
         node.store.hold(false);

@@ -98,14 +98,17 @@ impl Actor {
     }
 
     async fn follow(&self, mut handle: call::CallHandle) {
+        if self.rng.chance(40) {
+            handle.detach();
+        }
         if self.rng.chance(25) {
             let wait = self.rng.within(Duration::from_millis(30));
-            if tokio::time::timeout(wait, &mut handle.done).await.map(|end| self.end(end.ok())).is_ok() {
+            if tokio::time::timeout(wait, &mut handle.done).await.map(|end| self.end(end)).is_ok() {
                 return;
             }
             handle.cancel();
         }
-        self.end(handle.done.await.ok());
+        self.end(handle.done.await);
     }
 
     fn end(&self, finished: Option<Finished>) {

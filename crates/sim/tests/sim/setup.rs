@@ -133,7 +133,9 @@ pub(crate) async fn start(
     arguments: &str,
 ) -> Result<CallHandle, Refused> {
     let caller = caller(node, key).await;
-    node.door.call(caller, request(name, arguments)).await
+    let mut handle = node.door.call(caller, request(name, arguments)).await?;
+    handle.detach();
+    Ok(handle)
 }
 
 /// One call to its end.

@@ -57,7 +57,7 @@ pub enum CommitFault {
     Fenced(String),
 }
 
-/// Waits for one item.
+/// Waits for one item, which is sure to be written once this was polled or dropped.
 pub type Pending = BoxFuture<'static, Result<Receipt, CommitFault>>;
 
 /// The writer. Order of staging is order in the log.

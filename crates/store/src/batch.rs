@@ -8,18 +8,25 @@ use model::ids::{CallId, Epoch};
 use model::time::Micros;
 use ports::fault::Fault;
 use ports::record::{CommitFault, Expect, Item, Listed, Receipt};
-use rusqlite::{Connection, Statement};
+use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::control;
 use crate::intents::OpenIntents;
 use crate::queue::{Change, ControlReply, ItemReply, Work};
 use crate::salts;
-use crate::sql::{self, int};
+use crate::sql::{Hot, int, kept};
 use crate::tasks::Tasks;
 
 /// Every so many batches the watermark is written.
 const WATERMARK_BATCHES: u32 = 64;
+
+/// About how many pages one batch writes beside its entries, and how many entries one page takes: they only say when
+/// a checkpoint is due.
+const PAGES_PER_BATCH: u32 = 4;
+const ENTRIES_PER_PAGE: u32 = 4;
+/// Pages after which one is: 16 MiB.
+const CHECKPOINT_PAGES: u32 = 4000;
 
 /// What is known of the log between two batches.
 #[derive(Default)]
@@ -41,54 +48,38 @@ pub(crate) enum Answer {
     Closed(oneshot::Sender<()>),
 }
 
-struct Statements<'c> {
-    begin: Statement<'c>,
-    commit: Statement<'c>,
-    entry: Statement<'c>,
-    task_get: Statement<'c>,
-    task_put: Statement<'c>,
-    listed: Statement<'c>,
-    mark: Statement<'c>,
-}
-
-/// The log, open for writing on one connection.
-pub(crate) struct Log<'c> {
-    connection: &'c Connection,
-    statements: Statements<'c>,
+/// The log, open for writing on the one connection that writes.
+pub(crate) struct Log {
+    pub(crate) connection: Connection,
+    hot: Hot,
     pub(crate) state: State,
     salts: Vec<u8>,
     batches: u32,
+    /// About how many pages were written since the write-ahead log was last moved into the database.
+    pages: u32,
 }
 
-impl<'c> Log<'c> {
-    /// Prepares every statement of the hot path once.
-    pub(crate) fn new(connection: &'c Connection, state: State) -> rusqlite::Result<Self> {
-        let statements = Statements {
-            begin: connection.prepare("BEGIN IMMEDIATE")?,
-            commit: connection.prepare("COMMIT")?,
-            entry: sql::ENTRY_PUT.prepare(connection)?,
-            task_get: sql::TASK_GET.prepare(connection)?,
-            task_put: sql::TASK_PUT.prepare(connection)?,
-            listed: sql::LISTED_PUT.prepare(connection)?,
-            mark: sql::LOG_MARK.prepare(connection)?,
-        };
-        Ok(Self { connection, statements, state, salts: Vec::new(), batches: 0 })
+impl Log {
+    /// On this connection, where this state says.
+    pub(crate) fn new(connection: Connection, state: State) -> Self {
+        Self { connection, hot: Hot::new(), state, salts: Vec::new(), batches: 0, pages: 0 }
     }
 
     /// Starts a transaction.
     pub(crate) fn begin(&mut self) -> rusqlite::Result<()> {
-        self.statements.begin.execute(()).map(drop)
+        kept(&self.connection, "BEGIN IMMEDIATE")?.execute(()).map(drop)
     }
 
     /// Makes everything since [`Self::begin`] durable.
     pub(crate) fn commit(&mut self) -> rusqlite::Result<()> {
-        self.statements.commit.execute(()).map(drop)
+        kept(&self.connection, "COMMIT")?.execute(()).map(drop)
     }
 
     /// Writes a whole batch and leaves in `answers` what to say. On an error nothing may be said but that.
     pub(crate) fn write(&mut self, batch: &mut Vec<Work>, answers: &mut Vec<Answer>) -> rusqlite::Result<()> {
         self.begin()?;
         let mut last = false;
+        self.pages += PAGES_PER_BATCH + u32::try_from(batch.len()).unwrap_or(u32::MAX) / ENTRIES_PER_PAGE;
         for work in batch.drain(..) {
             answers.push(match work {
                 Work::Item(item, reply) => Answer::Item(reply, self.item(&item)?),
@@ -100,7 +91,6 @@ impl<'c> Log<'c> {
                 }
             });
         }
-        self.settle()?;
         self.batches += 1;
         if last || self.batches >= WATERMARK_BATCHES {
             self.mark()?;
@@ -122,17 +112,17 @@ impl<'c> Log<'c> {
 
     /// Gives an entry its place and inserts it.
     pub(crate) fn append(&mut self, entry: &Entry, salts: &[(&'static str, Salt)]) -> rusqlite::Result<u64> {
-        let (state, statements) = (&mut self.state, &mut self.statements);
+        let state = &mut self.state;
         let index = state.next;
         let place = match entry.task() {
-            Some(task) => Some(state.tasks.next(task, &mut statements.task_get)?),
+            Some(task) => Some(state.tasks.next(task, &self.connection, &self.hot)?),
             None => None,
         };
         let leaf = entry.leaf(place.map(TaskPlace));
         let hash = leaf_hash(leaf.as_bytes());
         salts::encode(&mut self.salts, salts);
         let call = entry.call().map(CallId::to_bytes);
-        statements.entry.execute((
+        kept(&self.connection, &self.hot.entry)?.execute((
             int(index),
             entry.kind(),
             call.as_ref().map(<[u8; 16]>::as_slice),
@@ -159,21 +149,17 @@ impl<'c> Log<'c> {
     }
 
     fn listed(&mut self, listed: &Listed) -> rusqlite::Result<()> {
+        let mut put = kept(&self.connection, &self.hot.listed)?;
         for (tool, digest) in &listed.tools {
             let (server, name) = (tool.server.as_str(), tool.tool.as_str());
-            self.statements.listed.execute((
-                listed.agent.as_str(),
-                server,
-                name,
-                digest.as_bytes().as_slice(),
-            ))?;
+            put.execute((listed.agent.as_str(), server, name, digest.as_bytes().as_slice()))?;
         }
         Ok(())
     }
 
     fn change(&mut self, change: &Change) -> rusqlite::Result<Result<Epoch, Fault>> {
         let epoch = self.state.epoch + 1;
-        if let Err(fault) = control::apply(self.connection, &change.change, epoch)? {
+        if let Err(fault) = control::apply(&self.connection, &change.change, epoch)? {
             return Ok(Err(fault));
         }
         self.state.epoch = epoch;
@@ -183,14 +169,27 @@ impl<'c> Log<'c> {
         Ok(Ok(Epoch(epoch)))
     }
 
-    /// Writes what is kept once a batch.
-    pub(crate) fn settle(&mut self) -> rusqlite::Result<()> {
-        self.state.tasks.flush(&mut self.statements.task_put)
-    }
-
-    /// Writes the watermark: below it recovery need not look.
+    /// Writes the watermark, and where the tasks stand at it: below it recovery need not look.
     pub(crate) fn mark(&mut self) -> rusqlite::Result<()> {
         self.batches = 0;
-        self.statements.mark.execute((int(self.state.next), self.state.intents.to_blob())).map(drop)
+        self.state.tasks.flush(&self.connection, &self.hot)?;
+        let at = (int(self.state.next), self.state.intents.to_blob());
+        kept(&self.connection, &self.hot.mark)?.execute(at).map(drop)
+    }
+
+    /// Whether so much was written that the write-ahead log should be moved into the database.
+    pub(crate) const fn is_long(&self) -> bool {
+        self.pages >= CHECKPOINT_PAGES
+    }
+
+    /// Moves the write-ahead log into the database; `wholly` empties its file too. Failing loses nothing: the next
+    /// opening reads both.
+    pub(crate) fn checkpoint(&mut self, wholly: bool) {
+        self.pages = 0;
+        let how = if wholly { "PRAGMA wal_checkpoint(TRUNCATE)" } else { "PRAGMA wal_checkpoint(PASSIVE)" };
+        let done = self.connection.query_row(how, (), |row| row.get::<_, i64>(0));
+        if !matches!(done, Ok(0)) {
+            tracing::warn!(?done, "the write-ahead log was not moved into the database");
+        }
     }
 }

@@ -11,8 +11,6 @@ use crate::fault::OpenFault;
 /// KiB of page cache: the system's own page cache does the rest, and does not count as ours.
 const WRITER_CACHE_KIB: i64 = 2048;
 const READER_CACHE_KIB: i64 = 512;
-/// Pages after which a commit also moves the write-ahead log into the database: 16 MiB.
-const CHECKPOINT_PAGES: i64 = 4000;
 /// What is kept of a write-ahead log that a long reader let grow.
 const WAL_BYTES_KEPT: i64 = 64 << 20;
 const BUSY: Duration = Duration::from_secs(5);
@@ -21,7 +19,8 @@ const BUSY: Duration = Duration::from_secs(5);
 pub(crate) fn writer(path: &Path) -> Result<Connection, OpenFault> {
     let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, WRITER_CACHE_KIB)?;
     let fault = |problem| OpenFault::Sqlite { path: path.to_path_buf(), problem };
-    for (name, value) in [("synchronous", 2), ("wal_autocheckpoint", CHECKPOINT_PAGES)] {
+    // Checkpoints are asked for, between commits: never part of one that somebody waits for in place.
+    for (name, value) in [("synchronous", 2), ("wal_autocheckpoint", 0)] {
         set(&connection, name, value).map_err(fault)?;
     }
     let mode: String =
@@ -47,7 +46,7 @@ fn open(path: &Path, mode: OpenFlags, cache_kib: i64) -> Result<Connection, Open
     let flags = mode | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(path, flags).map_err(fault)?;
     connection.busy_timeout(BUSY).map_err(fault)?;
-    // A checkpoint syncs. It happens in a commit or in a clean close, never behind a connection that failed.
+    // A checkpoint syncs. It happens between commits or in a clean close, never behind a connection that failed.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(fault)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true).map_err(fault)?;
     let settings = [

@@ -1,7 +1,7 @@
 //! The writer's queue. Must never accept what nobody will write: once it has ended, every push is refused.
 //!
-//! Order of pushes is order of taking. One lock is taken once for each push and once for each batch; the
-//! writer is only woken when it sleeps.
+//! Order of pushes is order of taking. One lock is taken once for each push and once for each batch; the writer is
+//! only woken when it sleeps, by whoever pushed or, after [`Queue::leave`], by whoever waits for what was pushed.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -80,8 +80,16 @@ impl Queue {
         self.healthy.load(Ordering::Acquire)
     }
 
-    /// Queues one work. After a [`Work::Close`] nothing is accepted.
+    /// Queues one work and sees to it that the writer takes it.
     pub(crate) fn push(&self, work: Work) -> Result<(), Fault> {
+        self.leave(work)?;
+        self.rouse();
+        Ok(())
+    }
+
+    /// Queues one work without waking the writer: the caller has to take it or to [`Self::rouse`]. After a
+    /// [`Work::Close`] nothing is accepted.
+    pub(crate) fn leave(&self, work: Work) -> Result<(), Fault> {
         let mut inner = self.lock();
         if let Some(why) = &inner.ended {
             return Err(Fault::new(format_args!("the record cannot be written: {why}")));
@@ -93,16 +101,21 @@ impl Queue {
             return Err(Fault::new(format_args!("{WAITING_MAX} entries wait for the disk; try again")));
         }
         inner.works.push_back(work);
-        let wake = std::mem::take(&mut inner.sleeping);
+        Ok(())
+    }
+
+    /// Wakes the writer if it sleeps while something waits.
+    pub(crate) fn rouse(&self) {
+        let mut inner = self.lock();
+        let wake = !inner.works.is_empty() && std::mem::take(&mut inner.sleeping);
         drop(inner);
         if wake {
             self.wake.notify_one();
         }
-        Ok(())
     }
 
-    /// Moves at most [`BATCH_MAX`] works to `batch`, waiting for the first. False when there will be none.
-    pub(crate) fn take(&self, batch: &mut Vec<Work>) -> bool {
+    /// Waits until something waits. False when nothing will.
+    pub(crate) fn wait(&self) -> bool {
         let mut inner = self.lock();
         while inner.works.is_empty() {
             if inner.ended.is_some() {
@@ -112,18 +125,30 @@ impl Queue {
             inner = self.wake.wait(inner).unwrap_or_else(PoisonError::into_inner);
         }
         inner.sleeping = false;
+        true
+    }
+
+    /// True when one work waits and the writer sleeps.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let inner = self.lock();
+        inner.sleeping && inner.works.len() == 1
+    }
+
+    /// Moves at most [`BATCH_MAX`] works to `batch`. Whoever takes holds the log, so that order stays.
+    pub(crate) fn take(&self, batch: &mut Vec<Work>) {
+        let mut inner = self.lock();
         let count = inner.works.len().min(BATCH_MAX);
         batch.extend(inner.works.drain(..count));
         if inner.works.is_empty() && inner.works.capacity() > KEPT {
             inner.works.shrink_to(KEPT);
         }
-        true
     }
 
     /// Nothing more is accepted and nothing that waits is written: its replies are dropped.
     pub(crate) fn fence(&self, why: &str) {
         self.lock().ended = Some(why.to_owned());
         self.abandon(why);
+        self.wake.notify_one();
     }
 
     /// As [`Self::fence`], but an earlier reason stays.

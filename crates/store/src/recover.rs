@@ -15,6 +15,7 @@ use crate::batch::{Log, State};
 use crate::fault::OpenFault;
 use crate::intents::{self, OpenIntents};
 use crate::sql::{self, int, uint};
+use crate::tasks::Tasks;
 
 const WHY: &str = "the process ended while this call was open";
 /// How many of the last leaves are checked against their hashes.
@@ -34,18 +35,19 @@ impl From<rusqlite::Error> for Trouble {
 
 /// Checks the end of the log, gives each dangling intent its outcome, and notes that the node started.
 pub(crate) fn recover(
-    connection: &Connection,
+    connection: Connection,
     path: &Path,
     now: Micros,
     node: &str,
-) -> Result<State, OpenFault> {
+) -> Result<Log, OpenFault> {
     run(connection, now, node).map_err(|trouble| match trouble {
         Trouble::Sqlite(problem) => OpenFault::Sqlite { path: path.to_path_buf(), problem },
         Trouble::Damage(what) => OpenFault::Damaged { path: path.to_path_buf(), what },
     })
 }
 
-fn run(connection: &Connection, now: Micros, node: &str) -> Result<State, Trouble> {
+fn run(owned: Connection, now: Micros, node: &str) -> Result<Log, Trouble> {
+    let connection = &owned;
     sql::LOG_NEW.prepare(connection)?.execute((node, now.0, [].as_slice()))?;
     let (origin, size, blob) = sql::LOG_GET
         .prepare(connection)?
@@ -57,19 +59,19 @@ fn run(connection: &Connection, now: Micros, node: &str) -> Result<State, Troubl
     check_tail(connection, next)?;
     let open = open_intents(connection, size, &blob)?;
     let epoch = uint(sql::CONTROL_GET.prepare(connection)?.query_row((), |row| row.get(0))?);
-    let mut log = Log::new(connection, State { next, epoch, ..State::default() })?;
+    let tasks = tasks(connection, size)?;
+    let mut log = Log::new(owned, State { next, epoch, tasks, ..State::default() });
     log.begin()?;
-    finish(connection, &mut log, &open, now)?;
+    finish(&mut log, &open, now)?;
     let detail = if origin == node {
         format!("node `{node}`")
     } else {
         format!("node `{node}` on the log of `{origin}`")
     };
     log.lifecycle("started", detail, now)?;
-    log.settle()?;
     log.mark()?;
     log.commit()?;
-    Ok(log.state)
+    Ok(log)
 }
 
 /// The number of entries: indices have no gaps.
@@ -116,6 +118,20 @@ fn open_intents(connection: &Connection, size: u64, blob: &[u8]) -> Result<Vec<u
     Ok(open.indices())
 }
 
+/// Where the tasks stand that moved after the watermark.
+fn tasks(connection: &Connection, size: u64) -> Result<Tasks, Trouble> {
+    let mut tasks = Tasks::default();
+    let mut moved = sql::TASK_MOVED.prepare(connection)?;
+    let mut rows = moved.query((int(size),))?;
+    while let Some(row) = rows.next()? {
+        let (task, seq): (String, i64) = (row.get(0)?, row.get(1)?);
+        let task =
+            TaskId::parse(&task).map_err(|fault| Trouble::Damage(format!("task `{task}`: {fault}")))?;
+        tasks.moved(task, uint(seq));
+    }
+    Ok(tasks)
+}
+
 fn intent(connection: &Connection, index: u64) -> Result<(CallId, TaskId), Trouble> {
     let (call, task): ([u8; 16], String) = sql::ENTRY_CALL
         .prepare(connection)?
@@ -124,13 +140,13 @@ fn intent(connection: &Connection, index: u64) -> Result<(CallId, TaskId), Troub
     Ok((CallId::from_bytes(call), task))
 }
 
-fn finish(connection: &Connection, log: &mut Log<'_>, open: &[u64], at: Micros) -> Result<(), Trouble> {
+fn finish(log: &mut Log, open: &[u64], at: Micros) -> Result<(), Trouble> {
     if open.is_empty() {
         return Ok(());
     }
     let epoch = Epoch(log.state.epoch);
     for index in open {
-        let (call, task) = intent(connection, *index)?;
+        let (call, task) = intent(&log.connection, *index)?;
         let outcome = Outcome::Unknown(Reason::Indeterminate);
         let (why, result, result_bytes, upstream_micros) = (WHY.to_owned(), None, 0, 0);
         let body = OutcomeBody { call, task, outcome, why, result, result_bytes, upstream_micros };

@@ -3,7 +3,7 @@
 //! Parameters are `$1…$n`. SQLite numbers `$n` by first appearance, so they are rewritten to `?n`, which it
 //! numbers as written. One statement a constant.
 
-use rusqlite::{Connection, Statement};
+use rusqlite::{CachedStatement, Connection, Statement};
 
 /// One statement.
 #[derive(Clone, Copy)]
@@ -12,8 +12,39 @@ pub(crate) struct Sql(&'static str);
 impl Sql {
     /// Prepares it on SQLite.
     pub(crate) fn prepare<'c>(&self, connection: &'c Connection) -> rusqlite::Result<Statement<'c>> {
-        connection.prepare(&self.0.replace('$', "?"))
+        connection.prepare(&self.text())
     }
+
+    /// Its text for SQLite.
+    pub(crate) fn text(self) -> String {
+        self.0.replace('$', "?")
+    }
+}
+
+/// The statements of the hot path in SQLite's dialect, which the connection keeps prepared by their text.
+pub(crate) struct Hot {
+    pub(crate) entry: String,
+    pub(crate) task_get: String,
+    pub(crate) task_put: String,
+    pub(crate) listed: String,
+    pub(crate) mark: String,
+}
+
+impl Hot {
+    pub(crate) fn new() -> Self {
+        Self {
+            entry: ENTRY_PUT.text(),
+            task_get: TASK_GET.text(),
+            task_put: TASK_PUT.text(),
+            listed: LISTED_PUT.text(),
+            mark: LOG_MARK.text(),
+        }
+    }
+}
+
+/// A statement that is prepared once a connection.
+pub(crate) fn kept<'c>(connection: &'c Connection, text: &str) -> rusqlite::Result<CachedStatement<'c>> {
+    connection.prepare_cached(text)
 }
 
 macro_rules! statements {
@@ -42,6 +73,7 @@ statements! {
     LISTED_PUT = "INSERT INTO listed (agent, server, tool, digest) VALUES ($1, $2, $3, $4) \
                   ON CONFLICT (agent, server, tool) DO UPDATE SET digest = excluded.digest";
     LISTED_ALL = "SELECT agent, server, tool, digest FROM listed ORDER BY agent, server, tool";
+    TASK_MOVED = "SELECT task, max(task_seq) FROM entry WHERE idx >= $1 AND task IS NOT NULL GROUP BY task";
     CONTROL_GET = "SELECT epoch, policy_set FROM control WHERE id = 1";
     CONTROL_EPOCH = "UPDATE control SET epoch = $1 WHERE id = 1";
     CONTROL_POLICY = "UPDATE control SET policy_set = $1 WHERE id = 1";

@@ -2,8 +2,11 @@
 //!
 //! Must never accept an item before recovery is durable, nor let go of the lock while its writer runs.
 
+use std::future::Future;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::thread::{Builder, JoinHandle};
 
 use ledger::Entry;
@@ -13,14 +16,15 @@ use model::time::Micros;
 use ports::BoxFuture;
 use ports::control::{Control, ControlChange, ControlState};
 use ports::fault::Fault;
-use ports::record::{CommitFault, Item, Pending, Record, Records};
+use ports::record::{CommitFault, Item, Pending, Receipt, Record, Records};
 use tokio::sync::oneshot;
 
 use crate::directory::{self, DataLock};
 use crate::facts::Facts;
 use crate::fault::OpenFault;
-use crate::queue::{Change, Queue, Work};
+use crate::queue::{Change, Work};
 use crate::reader::Reading;
+use crate::writer::Desk;
 use crate::{connection, migrate, recover, writer};
 
 /// What opening needs to know.
@@ -34,7 +38,7 @@ pub struct OpenOptions {
 
 /// The embedded store: one data directory, one writer, two readers. Share it behind an `Arc`.
 pub struct Store {
-    queue: Arc<Queue>,
+    desk: Arc<Desk>,
     reading: Reading,
     writer: Mutex<Option<JoinHandle<()>>>,
     lock: Mutex<Option<DataLock>>,
@@ -52,16 +56,16 @@ impl Store {
         let path = place.path;
         let mut connection = connection::writer(&path)?;
         migrate::migrate(&mut connection, &path, options.now)?;
-        let state = recover::recover(&connection, &path, options.now, &options.node)?;
+        let log = recover::recover(connection, &path, options.now, &options.node)?;
         let reading = Reading::start(&path)?;
-        let queue = Arc::new(Queue::new());
-        let for_writer = Arc::clone(&queue);
+        let desk = Arc::new(Desk::new(log));
+        let for_writer = Arc::clone(&desk);
         let writer = Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || writer::run(&connection, state, &for_writer))
+            .spawn(move || writer::run(&for_writer))
             .map_err(|problem| OpenFault::Path { path, problem })?;
         let (writer, lock) = (Mutex::new(Some(writer)), Mutex::new(Some(place.lock)));
-        Ok(Self { queue, reading, writer, lock })
+        Ok(Self { desk, reading, writer, lock })
     }
 
     /// Writes everything that waits and the `stopped` entry, checkpoints, and lets go of the directory.
@@ -71,8 +75,8 @@ impl Store {
     /// [`Fault`] when the store is fenced or was closed before.
     pub async fn close(&self, now: Micros) -> Result<(), Fault> {
         let (reply, closed) = oneshot::channel();
-        self.queue.push(Work::Close(now, reply))?;
-        let closed = closed.await.map_err(|_| Fault::new(self.queue.why()));
+        self.desk.queue.push(Work::Close(now, reply))?;
+        let closed = closed.await.map_err(|_| Fault::new(self.desk.queue.why()));
         self.end();
         closed
     }
@@ -87,7 +91,7 @@ impl Store {
 
     /// Waits for the writer, then unlocks. The writer is at its end already, or writing its last batches.
     fn end(&self) {
-        self.queue.end();
+        self.desk.queue.end();
         if let Some(writer) = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take() {
             // A writer that panicked has fenced the queue; there is nothing more to learn from it.
             drop(writer.join());
@@ -103,16 +107,42 @@ impl Drop for Store {
     }
 }
 
+/// Waits for one item. Its first poll, or its end, sees to it that the item is written.
+struct Waiting {
+    desk: Arc<Desk>,
+    answer: oneshot::Receiver<Result<Receipt, CommitFault>>,
+    seen_to: bool,
+}
+
+impl Future for Waiting {
+    type Output = Result<Receipt, CommitFault>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if !std::mem::replace(&mut self.seen_to, true) {
+            self.desk.write_or_rouse();
+        }
+        let answer = Pin::new(&mut self.answer).poll(context);
+        answer.map(|told| told.unwrap_or_else(|_| Err(CommitFault::Fenced(self.desk.queue.why()))))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if !self.seen_to {
+            self.desk.queue.rouse();
+        }
+    }
+}
+
 impl Record for Store {
     fn stage(&self, item: Item) -> Result<Pending, Fault> {
         let (reply, answer) = oneshot::channel();
-        self.queue.push(Work::Item(item, reply))?;
-        let queue = Arc::clone(&self.queue);
-        Ok(Box::pin(async move { answer.await.unwrap_or_else(|_| Err(CommitFault::Fenced(queue.why()))) }))
+        self.desk.queue.leave(Work::Item(item, reply))?;
+        Ok(Box::pin(Waiting { desk: Arc::clone(&self.desk), answer, seen_to: false }))
     }
 
     fn healthy(&self) -> bool {
-        self.queue.healthy()
+        self.desk.queue.healthy()
     }
 }
 
@@ -123,10 +153,10 @@ impl Control for Store {
 
     fn apply(&self, change: ControlChange, entries: Vec<Entry>) -> BoxFuture<'_, Result<Epoch, Fault>> {
         let (reply, answer) = oneshot::channel();
-        let queued = self.queue.push(Work::Control(Box::new(Change { change, entries }), reply));
+        let queued = self.desk.queue.push(Work::Control(Box::new(Change { change, entries }), reply));
         Box::pin(async move {
             queued?;
-            answer.await.unwrap_or_else(|_| Err(Fault::new(self.queue.why())))
+            answer.await.unwrap_or_else(|_| Err(Fault::new(self.desk.queue.why())))
         })
     }
 }

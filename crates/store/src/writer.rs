@@ -1,67 +1,101 @@
-//! The thread that writes. Must never write again after a commit failed: what is on disk is then unknown.
+//! Who writes: a thread, or in quiet times whoever waits. Must never write again after a commit failed: what is on disk
+//! is then unknown.
 //!
-//! Group commit without a timer: what waits is taken (up to 256 works), written in one transaction and
-//! answered after its commit; while one batch is synced the next one gathers. A failed commit fences the
-//! store for the rest of the process; opening it again reads what is really there.
+//! Group commit without a timer: what waits is taken (up to 256 works), written in one transaction and answered after
+//! its commit; while one batch is synced the next one gathers. A failed commit fences the store for the rest of the
+//! process; opening it again reads what is really there. A call that is alone commits in place (ADR 0020): handing it
+//! to the thread and back costs as much as the disk.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use rusqlite::Connection;
+use crate::batch::{Answer, Log};
+use crate::queue::{BATCH_MAX, Queue, Work};
 
-use crate::batch::{Answer, Log, State};
-use crate::queue::{BATCH_MAX, Queue};
+/// A disk that took longer than this for its last commit is left to the thread.
+const QUICK: Duration = Duration::from_millis(1);
+
+/// The queue and the log behind it.
+pub(crate) struct Desk {
+    pub(crate) queue: Queue,
+    /// Empty once writing failed.
+    log: Mutex<Option<Log>>,
+    /// The last commit was of one work and quick, and no checkpoint is due.
+    calm: AtomicBool,
+}
 
 /// Abandons the queue however the thread ends, so that nobody waits for it.
-struct AbandonAtEnd(Arc<Queue>);
+struct AbandonAtEnd(Arc<Desk>);
 
 impl Drop for AbandonAtEnd {
     fn drop(&mut self) {
-        self.0.abandon("the writer ended");
+        self.0.queue.abandon("the writer ended");
     }
 }
 
 /// Writes until the queue ends.
-pub(crate) fn run(connection: &Connection, state: State, queue: &Arc<Queue>) {
-    let _end = AbandonAtEnd(Arc::clone(queue));
-    if let Err(problem) = write_all(connection, state, queue) {
-        tracing::error!(%problem, "the record cannot be written; this node takes no more calls");
-        queue.fence(&problem.to_string());
+pub(crate) fn run(desk: &Arc<Desk>) {
+    let _end = AbandonAtEnd(Arc::clone(desk));
+    let (mut batch, mut answers) = (Vec::with_capacity(BATCH_MAX), Vec::with_capacity(BATCH_MAX));
+    while desk.queue.wait() {
+        let mut place = desk.log.lock().unwrap_or_else(PoisonError::into_inner);
+        desk.turn(&mut place, &mut batch, &mut answers);
+        match place.as_mut() {
+            None => return,
+            Some(log) if log.is_long() => log.checkpoint(false),
+            Some(_) => {}
+        }
     }
 }
 
-fn write_all(connection: &Connection, state: State, queue: &Queue) -> rusqlite::Result<()> {
-    let mut log = Log::new(connection, state)?;
-    let mut batch = Vec::with_capacity(BATCH_MAX);
-    let mut answers = Vec::with_capacity(BATCH_MAX);
-    while queue.take(&mut batch) {
-        if let Err(problem) = log.write(&mut batch, &mut answers) {
-            // First the reason, then the replies: who waits finds why.
-            queue.fence(&problem.to_string());
-            return Err(problem);
-        }
-        for answer in answers.drain(..) {
-            tell(answer, connection);
-        }
+impl Desk {
+    pub(crate) fn new(log: Log) -> Self {
+        Self { queue: Queue::new(), log: Mutex::new(Some(log)), calm: AtomicBool::new(true) }
     }
-    Ok(())
+
+    /// Sees to it that what was left in the queue is written: here and now when nothing else is going on and the disk
+    /// was quick, else by the thread.
+    pub(crate) fn write_or_rouse(&self) {
+        if self.calm.load(Ordering::Acquire)
+            && self.queue.is_quiet()
+            && let Ok(mut place) = self.log.try_lock()
+        {
+            self.turn(&mut place, &mut Vec::with_capacity(1), &mut Vec::with_capacity(1));
+        }
+        self.queue.rouse();
+    }
+
+    /// One batch. The place is left empty when writing fails, by an error or a panic: the log goes with its connection.
+    fn turn(&self, place: &mut Option<Log>, batch: &mut Vec<Work>, answers: &mut Vec<Answer>) {
+        let Some(mut log) = place.take() else { return };
+        self.queue.take(batch);
+        let (works, began) = (batch.len(), Instant::now());
+        if works > 0
+            && let Err(problem) = log.write(batch, answers)
+        {
+            tracing::error!(%problem, "the record cannot be written; this node takes no more calls");
+            // First the reason, then the replies: who waits finds why.
+            self.queue.fence(&problem.to_string());
+            batch.clear();
+            return answers.clear();
+        }
+        self.calm.store(works <= 1 && began.elapsed() < QUICK && !log.is_long(), Ordering::Release);
+        for answer in answers.drain(..) {
+            tell(answer, &mut log);
+        }
+        *place = Some(log);
+    }
 }
 
 /// A receiver that is gone does not matter: the entry is durable all the same.
-fn tell(answer: Answer, connection: &Connection) {
+fn tell(answer: Answer, log: &mut Log) {
     match answer {
         Answer::Item(reply, result) => drop(reply.send(result)),
         Answer::Control(reply, result) => drop(reply.send(result)),
         Answer::Closed(reply) => {
-            checkpoint(connection);
+            log.checkpoint(true);
             reply.send(()).unwrap_or_default();
         }
-    }
-}
-
-/// Moves the write-ahead log into the database. Failing loses nothing: the next opening reads both.
-fn checkpoint(connection: &Connection) {
-    let done = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get::<_, i64>(0));
-    if !matches!(done, Ok(0)) {
-        tracing::warn!(?done, "the write-ahead log was not moved into the database at close");
     }
 }

@@ -1,3 +1,5 @@
+//! The rest of a call: polled by who waits, spawned when nobody does. Must never lose one.
+
 use std::sync::Mutex;
 
 use super::*;

@@ -2,6 +2,8 @@
 //!
 //! Must never hand a server the credential of another, nor show one.
 
+pub mod sealed;
+
 use std::collections::HashMap;
 
 use model::denial::Denial;

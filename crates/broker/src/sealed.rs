@@ -14,7 +14,8 @@ mod format;
 
 use std::path::Path;
 
-use ports::secret::{Secret, is_sealed_name};
+use ports::sealed::is_sealed_name;
+use ports::secret::Secret;
 use zeroize::Zeroize as _;
 
 pub use self::fault::SealedFault;

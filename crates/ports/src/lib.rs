@@ -12,6 +12,7 @@ pub mod fault;
 pub mod identity;
 pub mod record;
 pub mod revocation;
+pub mod sealed;
 pub mod secret;
 pub mod snapshot;
 pub mod upstream;

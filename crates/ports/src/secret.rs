@@ -25,10 +25,3 @@ impl Secret {
         &self.0
     }
 }
-
-/// Whether a text can name a secret in the sealed store: 1 to 200 of `a-z A-Z 0-9 . _ / -`.
-#[must_use]
-pub fn is_sealed_name(name: &str) -> bool {
-    let known = |b: u8| b.is_ascii_alphanumeric() || b"._/-".contains(&b);
-    (1..=200).contains(&name.len()) && name.bytes().all(known)
-}

@@ -22,7 +22,7 @@
 
 use std::collections::BTreeMap;
 
-use ports::secret::is_sealed_name;
+use ports::sealed::is_sealed_name;
 
 use super::crypt::{Bound, Key, NONCE_BYTES, TAG_BYTES};
 use super::fault::SealedFault;

@@ -209,8 +209,10 @@ class Results:
         self.suite = suite
         self.all = []
 
-    def add(self, name, ok, detail=""):
-        self.all.append({"name": f"{self.suite}/{name}", "ok": bool(ok), "detail": short(detail, 2000)})
+    def add(self, name, ok, detail="", figure=None):
+        """`figure` is (value, unit, most) of a result that is a number; `most` None when it is only information."""
+        number = dict(zip(("value", "unit", "most"), figure)) if figure else {}
+        self.all.append({"name": f"{self.suite}/{name}", "ok": bool(ok), "detail": short(detail, 2000), **number})
         print(f"{'ok  ' if ok else 'FAIL'} {self.suite}/{name}{'' if ok else ': ' + short(detail, 1500)}", flush=True)
 
     def equal(self, name, direct, through):

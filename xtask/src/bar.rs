@@ -84,6 +84,25 @@ const ALL: [Part; 9] = [
     Part::BadInput,
 ];
 
+/// Where the binaries are, when they are not to be built.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct FirstMinutesArgs {
+    /// Take the binaries from here instead of building them for release
+    #[arg(long, value_name = "DIR")]
+    pub(crate) binaries: Option<PathBuf>,
+}
+
+/// A person's first minutes; as [`door`].
+pub(crate) fn first_minutes(args: &FirstMinutesArgs, root: &Path, target: &Path) -> Result<(), String> {
+    let Some(binaries) = &args.binaries else { return again_for_release(root, target) };
+    let rig = Rig::for_suites(root, binaries)?;
+    let mut figures = Figures::default();
+    if let Err(problem) = clients::first_minutes(&rig, &mut figures) {
+        figures.unmeasured("first minutes", &problem);
+    }
+    figures.verdict()
+}
+
 /// Measures; an error when any figure falls short or a part could not be measured.
 pub(crate) fn door(args: &DoorArgs, root: &Path, target: &Path) -> Result<(), String> {
     let Some(binaries) = &args.binaries else { return again_for_release(root, target) };

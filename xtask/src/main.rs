@@ -66,6 +66,8 @@ enum Chore {
 enum Bar {
     /// The door: real servers governed for real clients, end to end
     Door(bar::DoorArgs),
+    /// A person's first minutes: import, connect, the first governed call, shims, leaks
+    FirstMinutes(bar::FirstMinutesArgs),
 }
 
 #[derive(clap::Args)]
@@ -112,6 +114,9 @@ fn main() -> ExitCode {
         Chore::Ci { only } => tidy::target().and_then(|target| ci::run(&tidy::root(), &target, &only)),
         Chore::Bar(Bar::Door(args)) => {
             tidy::target().and_then(|target| bar::door(&args, &tidy::root(), &target))
+        }
+        Chore::Bar(Bar::FirstMinutes(args)) => {
+            tidy::target().and_then(|target| bar::first_minutes(&args, &tidy::root(), &target))
         }
         Chore::FastUpstream { listen, era, log } => bench::upstream::run(listen, era, log),
         Chore::BareProxy { listen, to } => bench::proxy::run(listen, to),

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::bar::figure::Figures;
+use crate::bar::figure::{Figure, Figures, Want};
 use crate::bar::rig::Rig;
 
 /// Inspector and SDK clients list and call the servers' tools; content equal to direct.
@@ -24,6 +24,14 @@ pub(crate) fn bad_input(rig: &Rig, figures: &mut Figures) -> Result<(), String> 
         .into_iter()
         .filter_map(|name| suite(rig, name, figures).err())
         .collect();
+    if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
+}
+
+/// From a client's file to the first governed call, shims, leaks: the bar for a person's first minutes.
+pub(crate) fn first_minutes(rig: &Rig, figures: &mut Figures) -> Result<(), String> {
+    install(rig)?;
+    let problems: Vec<String> =
+        ["first_minutes", "wrap"].into_iter().filter_map(|name| suite(rig, name, figures).err()).collect();
     if problems.is_empty() { Ok(()) } else { Err(problems.join("; ")) }
 }
 
@@ -75,7 +83,16 @@ fn read(summary: &Path, figures: &mut Figures) -> Result<bool, String> {
         let name = result.get("name").and_then(Value::as_str).ok_or("a result has no `name`")?;
         let ok = result.get("ok").and_then(Value::as_bool).ok_or("a result has no `ok`")?;
         let detail = result.get("detail").and_then(Value::as_str).unwrap_or_default();
-        figures.add_check(name, ok, if detail.is_empty() { "end-to-end suite" } else { detail });
+        let how = if detail.is_empty() { "end-to-end suite" } else { detail };
+        match result.get("value").and_then(Value::as_f64) {
+            Some(value) => {
+                let unit = result.get("unit").and_then(Value::as_str).unwrap_or_default();
+                let most = result.get("most").and_then(Value::as_f64);
+                let want = most.map_or(Want::Information, Want::AtMost);
+                figures.add(&Figure::new(name, unit, want), value, how);
+            }
+            None => figures.add_check(name, ok, how),
+        }
         all &= ok;
     }
     Ok(all)

@@ -45,14 +45,14 @@ impl Want {
 #[derive(Clone, Debug)]
 pub(crate) struct Figure {
     name: String,
-    unit: &'static str,
+    unit: String,
     want: Want,
 }
 
 impl Figure {
     /// Names it.
-    pub(crate) fn new(name: impl Into<String>, unit: &'static str, want: Want) -> Self {
-        Self { name: name.into(), unit, want }
+    pub(crate) fn new(name: impl Into<String>, unit: &str, want: Want) -> Self {
+        Self { name: name.into(), unit: unit.to_owned(), want }
     }
 }
 

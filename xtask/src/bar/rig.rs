@@ -30,6 +30,12 @@ pub(crate) struct Rig {
 }
 
 impl Rig {
+    /// For suites of their own measure.
+    pub(crate) fn for_suites(root: &Path, binaries: &Path) -> Result<Self, String> {
+        let args = DoorArgs { only: Vec::new(), kills: 0, rounds: 1, seconds: 1, seed: 1, binaries: None };
+        Self::new(&args, root, binaries)
+    }
+
     /// Checks the binaries and empties the scratch folder.
     pub(crate) fn new(args: &DoorArgs, root: &Path, binaries: &Path) -> Result<Self, String> {
         let scratch = binaries.join("bar");

@@ -33,6 +33,19 @@ pub struct NewAgent {
     pub key_days: i64,
 }
 
+/// An agent without a key, for the processes of one local user.
+#[derive(Clone, Debug)]
+pub struct NewLocalAgent {
+    /// Its name, never used before.
+    pub id: AgentId,
+    /// Its groups, besides `known`, which every agent is in.
+    pub groups: Vec<GroupName>,
+    /// The person who answers for it.
+    pub owner: String,
+    /// The user whose processes may act as it.
+    pub local_user: u32,
+}
+
 /// A key that was just made. No `Debug`: `key` is secret, shown once.
 pub struct NewAgentKey {
     /// Whose.
@@ -48,13 +61,20 @@ pub struct NewAgentKey {
 pub struct AgentView {
     /// The agent; holds hashes only.
     pub agent: Arc<Agent>,
-    /// Whether any of its keys is valid now.
+    /// Whether anybody can act as it now: a local user, or who has a key that is valid.
     pub usable: bool,
 }
 
 /// The group of every agent that an operator added: what the starter policies permit, they permit to it.
 fn known_group() -> Result<GroupName, AdminError> {
     GroupName::parse("known").map_err(|error| AdminError::Refused(error.to_string()))
+}
+
+fn facts(mut groups: Vec<GroupName>, owner: String) -> Result<Arc<AgentFacts>, AdminError> {
+    groups.push(known_group()?);
+    groups.sort();
+    groups.dedup();
+    Ok(Arc::new(AgentFacts { groups, owner }))
 }
 
 impl Admin {
@@ -64,23 +84,13 @@ impl Admin {
     /// When the name was ever taken, or the life of the key is out of bounds.
     pub async fn add_agent(&self, by: &str, new: NewAgent) -> Result<NewAgentKey, AdminError> {
         let turn = self.turn().await;
-        if let Some(taken) = self.current().agents.by_name(&new.id) {
-            let state =
-                if taken.removed.is_some() { "was removed, and its name stays taken" } else { "exists" };
-            return Err(AdminError::Refused(format!(
-                "agent `{}` {state}; choose another name, or `agents rotate` for a new key",
-                new.id
-            )));
-        }
+        self.unused(&new.id)?;
         let (credential, key) = self.new_key(new.key_days)?;
-        let mut groups = new.groups;
-        groups.push(known_group()?);
-        groups.sort();
-        groups.dedup();
         let agent = Agent {
             id: new.id.clone(),
-            facts: Arc::new(AgentFacts { groups, owner: new.owner }),
+            facts: facts(new.groups, new.owner)?,
             keys: vec![key.clone()],
+            local_user: None,
             added: key.created,
             removed: None,
         };
@@ -90,10 +100,30 @@ impl Admin {
         Ok(NewAgentKey { agent: new.id, key: Secret::new(credential.text), expires: key.expires })
     }
 
+    /// Adds an agent that a local user's processes may act as, without a key.
+    ///
+    /// # Errors
+    /// When the name was ever taken.
+    pub async fn add_local_agent(&self, by: &str, new: NewLocalAgent) -> Result<(), AdminError> {
+        let turn = self.turn().await;
+        self.unused(&new.id)?;
+        let detail = format!("for local processes of user {}, without a key", new.local_user);
+        let entry = self.entry(by, "agent.added", new.id.to_string(), detail);
+        let agent = Agent {
+            id: new.id,
+            facts: facts(new.groups, new.owner)?,
+            keys: Vec::new(),
+            local_user: Some(new.local_user),
+            added: self.ports.clock.now(),
+            removed: None,
+        };
+        self.put_agent(turn, agent, entry, Takes::Nothing).await
+    }
+
     /// Makes a new key; the ones before it end after `overlap_seconds`.
     ///
     /// # Errors
-    /// When there is no such agent.
+    /// When there is no such agent, or it works without a key.
     pub async fn rotate_agent(
         &self,
         by: &str,
@@ -103,6 +133,11 @@ impl Admin {
     ) -> Result<NewAgentKey, AdminError> {
         let turn = self.turn().await;
         let mut agent = self.living(id)?;
+        if agent.local_user.is_some() && agent.keys.is_empty() {
+            return Err(AdminError::Refused(format!(
+                "agent `{id}` has no key: local processes of its user act as it; to make it unusable, `agents remove` it"
+            )));
+        }
         let (credential, key) = self.new_key(key_days)?;
         let now = key.created;
         let end = now.plus_seconds(overlap_seconds.clamp(0, DAY_SECONDS));
@@ -134,6 +169,7 @@ impl Admin {
         let mut agent = self.living(id)?;
         agent.removed = Some(self.ports.clock.now());
         agent.keys.clear();
+        agent.local_user = None;
         let entry = self.entry(by, "agent.removed", id.to_string(), String::new());
         self.put_agent(turn, agent, entry, Takes::Agent(id.clone())).await
     }
@@ -147,12 +183,22 @@ impl Admin {
             .agents
             .all()
             .map(|agent| {
-                let usable = agent.removed.is_none() && agent.keys.iter().any(|key| now < key.expires);
+                let proves = agent.local_user.is_some() || agent.keys.iter().any(|key| now < key.expires);
+                let usable = agent.removed.is_none() && proves;
                 AgentView { agent: Arc::clone(agent), usable }
             })
             .collect();
         agents.sort_by(|left, right| left.agent.id.cmp(&right.agent.id));
         agents
+    }
+
+    /// Names are used once, so that a record never speaks of two agents by one name.
+    fn unused(&self, id: &AgentId) -> Result<(), AdminError> {
+        let current = self.current();
+        let Some(taken) = current.agents.by_name(id) else { return Ok(()) };
+        let state = if taken.removed.is_some() { "was removed, and its name stays taken" } else { "exists" };
+        let fix = "choose another name, or `agents rotate` for a new key";
+        Err(AdminError::Refused(format!("agent `{id}` {state}; {fix}")))
     }
 
     fn living(&self, id: &AgentId) -> Result<Agent, AdminError> {

@@ -24,7 +24,7 @@ use ports::revocation::Revocation;
 use ports::snapshot::{Directory, Snapshot, Snapshots};
 use registry::{Catalog, Names};
 
-pub use agents::{AgentView, NewAgent, NewAgentKey};
+pub use agents::{AgentView, NewAgent, NewAgentKey, NewLocalAgent};
 pub use start::{Policies, StartFault, Started};
 pub use tools::{BulkReport, CertifyNamed};
 

@@ -91,6 +91,7 @@ fn snapshot(catalog: Catalog) -> Snapshot {
         id: principal("ada").agent,
         facts: principal("ada").facts,
         keys: Vec::new(),
+        local_user: None,
         added: NOW,
         removed: None,
     };

@@ -1,6 +1,7 @@
 //! The command line. Must never take a secret as an argument.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -51,7 +52,7 @@ pub(crate) enum Output {
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Serve agents until stopped (SIGTERM ends, SIGHUP reads the policies again).
-    Up,
+    Up(Up),
     /// What is in force: policies, tools, agents, entries.
     Status,
     /// The agents that may call.
@@ -77,6 +78,23 @@ pub(crate) enum Command {
     /// The configuration file.
     #[command(subcommand)]
     Config(ConfigCommand),
+}
+
+#[derive(Args)]
+pub(crate) struct Up {
+    /// End when no client was there for ten minutes: how `callgate wrap` starts it.
+    #[arg(long)]
+    on_demand: bool,
+    /// Another time than ten minutes.
+    #[arg(long, hide = true, requires = "on_demand", default_value_t = 600, value_name = "SECONDS")]
+    idle_seconds: u64,
+}
+
+impl Up {
+    /// After how long without a client to end.
+    pub(crate) fn idle(&self) -> Option<Duration> {
+        self.on_demand.then(|| Duration::from_secs(self.idle_seconds))
+    }
 }
 
 #[derive(Subcommand)]
@@ -107,6 +125,9 @@ pub(crate) struct AddAgent {
     /// Days until the key ends.
     #[arg(long, default_value_t = 90, value_name = "DAYS")]
     pub(crate) expires_days: i64,
+    /// Without a key: programs of the user who runs this command may act as it on this machine (`callgate wrap`).
+    #[arg(long, conflicts_with = "expires_days")]
+    pub(crate) local: bool,
 }
 
 #[derive(Args)]

@@ -9,7 +9,7 @@ use broker::StaticBroker;
 use call::Door;
 use call::listings::Listings;
 use config::{Config, Transport};
-use identity::AgentKeys;
+use identity::Agents;
 use model::tool::ToolRef;
 use policy::ServerFacts;
 use ports::Ports;
@@ -72,7 +72,7 @@ impl Node {
         });
         let upstreams = upstreams(config, &admin)?;
         let ports = Ports {
-            identity: Arc::new(AgentKeys),
+            identity: Arc::new(Agents),
             snapshots,
             record: Arc::clone(&store) as Arc<dyn Record>,
             approvals: Arc::new(Nobody),

@@ -1,9 +1,9 @@
-//! The operator credential and the admin socket: where they are, and who can read them (promise 12, ADR 0014).
+//! The operator credential and the two sockets: where they are, and who can read them (promise 12, ADR 0014).
 //!
-//! Must never make the credential readable to anybody but its owner.
+//! Must never make the credential readable to anybody but its owner, nor serve both faces on one socket.
 
 use std::io::Write as _;
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use model::agent_key::{CredentialKind, NewCredential};
@@ -20,6 +20,11 @@ const SOCKET_PATH_MAX: usize = 107;
 /// The admin socket of a state directory.
 pub(crate) fn socket(state: &Path) -> PathBuf {
     state.join("admin.sock")
+}
+
+/// The agents' socket of a state directory.
+pub(crate) fn agents_socket(state: &Path) -> PathBuf {
+    state.join("agents.sock")
 }
 
 fn key_file(state: &Path) -> PathBuf {
@@ -83,23 +88,24 @@ fn create(path: &Path) -> Result<(), Failure> {
     })
 }
 
-/// Binds the admin socket. The caller holds the lock of the state directory, so a socket that is there is stale.
-pub(crate) fn bind(state: &Path) -> Result<tokio::net::UnixListener, Failure> {
-    let path = socket(state);
+/// Binds a socket for this user alone. The caller holds the lock of the state directory, so a socket that is there is
+/// stale.
+pub(crate) fn bind(path: &Path) -> Result<tokio::net::UnixListener, Failure> {
     let refuse = |what: String| Failure::new(CANNOT_CREATE, what);
+    let shown = path.display();
     if path.as_os_str().len() > SOCKET_PATH_MAX {
-        let text =
-            format!("`{}` is too long for a socket; give `store.path` a shorter directory", path.display());
+        let text = format!("`{shown}` is too long for a socket; give `store.path` a shorter directory");
         return Err(refuse(text));
     }
-    if path.exists() {
-        std::fs::remove_file(&path).map_err(|error| {
-            refuse(format!("cannot remove the stale socket `{}`: {error}", path.display()))
-        })?;
+    match std::fs::symlink_metadata(path) {
+        Ok(about) if about.file_type().is_socket() => std::fs::remove_file(path)
+            .map_err(|error| refuse(format!("cannot remove the stale socket `{shown}`: {error}")))?,
+        Ok(_) => return Err(refuse(format!("`{shown}` is in the way and is no socket; move it elsewhere"))),
+        Err(_) => {}
     }
-    let listener = tokio::net::UnixListener::bind(&path)
-        .map_err(|error| refuse(format!("cannot make the admin socket `{}`: {error}", path.display())))?;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))
-        .map_err(|error| refuse(format!("cannot protect the admin socket `{}`: {error}", path.display())))?;
+    let listener = tokio::net::UnixListener::bind(path)
+        .map_err(|error| refuse(format!("cannot make the socket `{shown}`: {error}")))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
+        .map_err(|error| refuse(format!("cannot protect the socket `{shown}`: {error}")))?;
     Ok(listener)
 }

@@ -6,6 +6,7 @@ mod compose;
 mod credential;
 mod exit;
 mod files;
+mod idle;
 mod operate;
 mod remote;
 mod render;
@@ -50,7 +51,7 @@ fn threads() -> usize {
 async fn run(cli: cli::Cli) -> Result<u8, exit::Failure> {
     let output = cli.output;
     match cli.command {
-        cli::Command::Up => up::run(&cli.config).await,
+        cli::Command::Up(up) => up::run(&cli.config, up.idle()).await,
         cli::Command::Config(command) => operate::config(&cli.config, command, output),
         command => operate::run(&cli.config, command, output).await,
     }

@@ -83,7 +83,7 @@ async fn carry_out(operator: &Operator, command: Command, output: Output) -> Res
             return tail(operator, json!({"limit": limit, "from": from}), follow, output).await;
         }
         Command::Explain { call } => ("log/call", json!({"call": call}), render::explain),
-        Command::Up | Command::Config(_) | Command::Policy(Policy::Check { .. }) => {
+        Command::Up(_) | Command::Config(_) | Command::Policy(Policy::Check { .. }) => {
             return Err(Failure::new(USAGE, "this command does not ask an operator"));
         }
     };
@@ -96,9 +96,12 @@ fn agents(command: Agents) -> (&'static str, Value, Render) {
     match command {
         Agents::List => ("agents/list", json!({}), render::agents),
         Agents::Add(add) => {
+            let user = add.local.then(|| rustix::process::geteuid().as_raw());
+            let days = user.is_none().then_some(add.expires_days);
+            let (groups, owner) = (add.groups, add.owner);
             let params =
-                json!({"name": add.name, "groups": add.groups, "owner": add.owner, "days": add.expires_days});
-            ("agents/add", params, render::new_key)
+                json!({"name": add.name, "groups": groups, "owner": owner, "days": days, "local_user": user});
+            ("agents/add", params, render::new_agent)
         }
         Agents::Rotate(rotate) => {
             let params = json!({

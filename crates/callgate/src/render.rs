@@ -67,11 +67,13 @@ pub(crate) fn agents(value: &Value) -> String {
             };
             let expires = list(agent, "keys").iter().map(|key| text(key, "expires")).max().unwrap_or("");
             let groups = words(agent, "groups");
-            let cells = [text(agent, "agent"), state, expires, text(agent, "owner"), &groups];
+            let user = agent.get("local_user").and_then(Value::as_u64).map(|user| user.to_string());
+            let user = user.unwrap_or_default();
+            let cells = [text(agent, "agent"), state, expires, &user, text(agent, "owner"), &groups];
             cells.iter().map(|cell| (*cell).to_owned()).collect()
         })
         .collect();
-    table(&["AGENT", "STATE", "KEY ENDS", "OWNER", "GROUPS"], &rows)
+    table(&["AGENT", "STATE", "KEY ENDS", "LOCAL USER", "OWNER", "GROUPS"], &rows)
 }
 
 pub(crate) fn new_key(value: &Value) -> String {
@@ -80,6 +82,14 @@ pub(crate) fn new_key(value: &Value) -> String {
         text(value, "key"),
         text(value, "agent"),
         text(value, "expires")
+    )
+}
+
+pub(crate) fn new_agent(value: &Value) -> String {
+    let Some(user) = value.get("local_user").and_then(Value::as_u64) else { return new_key(value) };
+    let agent = text(value, "agent");
+    format!(
+        "`{agent}` is added: programs of user {user} on this machine may act as it, without a key (`callgate wrap --agent {agent}`)"
     )
 }
 

@@ -14,6 +14,7 @@ use crate::compose::Node;
 use crate::credential;
 use crate::exit::{CANNOT_CREATE, Failure, INTERNAL, OK, note};
 use crate::files;
+use crate::idle::Attended;
 
 /// Time for open requests once we are told to stop.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -22,54 +23,72 @@ const BODY_WITHIN: Duration = Duration::from_secs(30);
 /// How often counted noise is written, if there is any.
 const NOISE_PERIOD: Duration = Duration::from_secs(10);
 
-pub(crate) async fn run(path: &Path) -> Result<u8, Failure> {
+pub(crate) async fn run(path: &Path, idle: Option<Duration>) -> Result<u8, Failure> {
     let config = files::config(path)?;
     start_logging(&config);
     for weakening in config.weakenings() {
         note(&format!("callgate: warning: {weakening}"));
     }
     let node = Node::open(&config, Policies::Required).await?;
-    let served = serve(&config, &node).await;
+    let served = serve(&config, &node, idle).await;
     let closed = node.close().await;
     served.and(closed).map(|()| OK)
 }
 
-async fn serve(config: &Config, node: &Node) -> Result<(), Failure> {
-    let authority = credential::ensure(&config.store.path)?;
-    let listener = tokio::net::TcpListener::bind(config.listen.address).await.map_err(|error| {
-        let text = format!("cannot listen on {}: {error}; change `listen.address`", config.listen.address);
-        Failure::new(CANNOT_CREATE, text)
-    })?;
-    let address = listener.local_addr().unwrap_or(config.listen.address);
-    let admin_socket = credential::bind(&config.store.path)?;
+async fn serve(config: &Config, node: &Node, idle: Option<Duration>) -> Result<(), Failure> {
+    let state = &config.store.path;
+    let authority = credential::ensure(state)?;
+    let listener = listen(config, idle.is_some()).await?;
+    let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+    let operators = credential::bind(&credential::socket(state))?;
+    let locals = credential::bind(&credential::agents_socket(state))?;
     let mut signals = Signals::new()?;
     let (stop, stopped) = watch::channel(false);
     let limits = ListenLimits { connections_max: config.limits.connections_max, ..ListenLimits::default() };
-    let agents = AgentFace::new(Arc::clone(&node.door), settings(config));
-    let faces = [
-        tokio::spawn(serve_tcp(listener, agents, limits, stopped.clone())),
-        tokio::spawn(serve_unix(
-            admin_socket,
-            node.operator_face(authority),
-            ListenLimits::default(),
-            stopped,
-        )),
-    ];
-    greet(node, address, &config.store.path);
+    let agents =
+        Attended::new(AgentFace::new(Arc::clone(&node.door), settings(config)), Arc::clone(&node.clock));
+    let mut faces = tokio::task::JoinSet::new();
+    if let Some(listener) = listener {
+        faces.spawn(serve_tcp(listener, Arc::clone(&agents), limits, stopped.clone()));
+    }
+    faces.spawn(serve_unix(locals, Arc::clone(&agents), limits, stopped.clone()));
+    faces.spawn(serve_unix(operators, node.operator_face(authority), ListenLimits::default(), stopped));
+    greet(node, address, state);
     let refreshing = tokio::spawn(refresh_all(Arc::clone(&node.upstreams), Arc::clone(&node.admin)));
     let noise = tokio::spawn(flush_noise(Arc::clone(&node.door)));
-    signals.until_told_to_stop(node).await;
+    tokio::select! {
+        () = signals.until_told_to_stop(node) => {}
+        () = agents.idle(idle, &node.door) => note("callgate: no client for a while; it was started on demand and ends"),
+    }
     refreshing.abort();
     noise.abort();
+    // The sockets are ours until the lock is given back. Nobody new comes in while the others are waited for.
+    for socket in [credential::agents_socket(state), credential::socket(state)] {
+        drop(std::fs::remove_file(socket));
+    }
     stop.send_replace(true);
-    let [agents, operators] = faces;
-    let both = async { (agents.await, operators.await) };
-    if tokio::time::timeout(DRAIN, both).await.is_err() {
+    if tokio::time::timeout(DRAIN, faces.join_all()).await.is_err() {
         note("callgate: some requests did not end in time and are cut off");
     }
-    // The socket is ours until the lock is given back.
-    drop(std::fs::remove_file(credential::socket(&config.store.path)));
     Ok(())
+}
+
+/// The TCP socket. Started on demand for local clients, one can do without it.
+async fn listen(config: &Config, on_demand: bool) -> Result<Option<tokio::net::TcpListener>, Failure> {
+    let address = config.listen.address;
+    match tokio::net::TcpListener::bind(address).await {
+        Ok(listener) => Ok(Some(listener)),
+        Err(error) if on_demand => {
+            note(&format!(
+                "callgate: warning: cannot listen on {address}: {error}; serving local clients only"
+            ));
+            Ok(None)
+        }
+        Err(error) => {
+            let text = format!("cannot listen on {address}: {error}; change `listen.address`");
+            Err(Failure::new(CANNOT_CREATE, text))
+        }
+    }
 }
 
 fn settings(config: &Config) -> FaceSettings {
@@ -84,7 +103,7 @@ fn settings(config: &Config) -> FaceSettings {
     }
 }
 
-fn greet(node: &Node, address: std::net::SocketAddr, state: &Path) {
+fn greet(node: &Node, address: Option<std::net::SocketAddr>, state: &Path) {
     let snapshot = node.admin.current();
     for notice in snapshot.policy.notices() {
         let policy = notice.policy.as_ref().map_or("", |policy| policy.as_str());
@@ -100,7 +119,12 @@ fn greet(node: &Node, address: std::net::SocketAddr, state: &Path) {
         "callgate: whoever can read {} is the operator; run agents as another user (docs/operate)",
         state.display()
     ));
-    note(&format!("callgate: ready: http://{address}/mcp and http://{address}/mcp/SERVER"));
+    match address {
+        Some(address) => {
+            note(&format!("callgate: ready: http://{address}/mcp and http://{address}/mcp/SERVER"))
+        }
+        None => note("callgate: ready for local clients (`callgate wrap`)"),
+    }
 }
 
 /// Lists every server's tools once, side by side, so that what is new or changed is in quarantine before anybody

@@ -10,6 +10,9 @@ use crate::time::Micros;
 pub enum Attestation {
     /// A long-lived key that Callgate issued and stores hashed. The weakest form.
     AgentKey,
+    /// The operating system's word for which user a process on the same machine runs as. Tells users apart, not
+    /// the programs of one user: the agent's name among those of that user is the program's own claim.
+    LocalPeer,
 }
 
 impl Attestation {
@@ -18,6 +21,7 @@ impl Attestation {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AgentKey => "agent-key",
+            Self::LocalPeer => "local_peer",
         }
     }
 }
@@ -55,6 +59,8 @@ pub struct Agent {
     pub facts: Arc<AgentFacts>,
     /// Its keys; more than one only while a rotation overlaps.
     pub keys: Vec<AgentKey>,
+    /// The local user whose processes may act as it over the agents' socket, without a key.
+    pub local_user: Option<u32>,
     /// When it was added.
     pub added: Micros,
     /// Set once it was removed: the name stays taken, nothing works.

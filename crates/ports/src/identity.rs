@@ -1,6 +1,7 @@
 //! Who is calling (PIP). Must never answer from anything but the presented credential and the directory.
 
 use model::denial::Denial;
+use model::ids::AgentId;
 use model::principal::Principal;
 use model::time::Micros;
 
@@ -15,6 +16,19 @@ pub enum Presented {
     Nothing,
     /// `Authorization: Bearer …` (RFC 6750).
     Bearer(Secret),
+    /// A process of this machine over the agents' socket.
+    LocalPeer(LocalPeer),
+}
+
+/// A process at the other end of a local socket. Only the name of the agent is its own claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalPeer {
+    /// The user it runs as, from the system.
+    pub uid: u32,
+    /// The process that opened the connection, from the system. For people who look: it proves nothing.
+    pub pid: Option<i32>,
+    /// The agent it wants to act as.
+    pub claim: AgentId,
 }
 
 /// Verifies credentials.

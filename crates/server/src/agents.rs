@@ -94,7 +94,10 @@ impl AgentFace {
         let Some(endpoint) = endpoint(request.uri().path()) else {
             return reply::refusal(404, "not_found", "no such path; MCP is at `/mcp` and `/mcp/{server}`");
         };
-        let presented = head::presented(request.headers());
+        let presented = head::presented_by_agent(&request);
+        if let Presented::LocalPeer(peer) = &presented {
+            tracing::debug!(uid = peer.uid, pid = peer.pid, agent = %peer.claim, "a local process asks");
+        }
         let caller = match self.door.identify(&presented).await {
             Ok(caller) => caller,
             Err(denial) => return unauthorized(&presented, &denial),
@@ -115,7 +118,7 @@ impl AgentFace {
 }
 
 fn unauthorized(presented: &Presented, denial: &Denial) -> Reply {
-    let presented = matches!(presented, Presented::Bearer(_));
+    let presented = !matches!(presented, Presented::Nothing);
     match denial.reason {
         Reason::Unauthenticated | Reason::InvalidCredential => {
             reply::unauthorized(presented, denial.reason.code(), &denial.public)

@@ -3,10 +3,15 @@
 
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, Request, Version};
-use ports::identity::Presented;
+use model::ids::AgentId;
+use ports::identity::{LocalPeer, Presented};
 use ports::secret::Secret;
 
+use crate::listen::Peer;
 use crate::reply::{self, Reply};
+
+/// The agent a local process wants to act as. Means nothing on a connection whose peer the system does not name.
+pub(crate) const AGENT: HeaderName = HeaderName::from_static("callgate-agent");
 
 /// Longest credential that is looked at.
 const CREDENTIAL_BYTES_MAX: usize = 8192;
@@ -80,6 +85,27 @@ pub(crate) fn presented(headers: &HeaderMap) -> Presented {
         _ => "",
     };
     Presented::Bearer(Secret::new(token.to_owned()))
+}
+
+/// What a request to the agents' face presents. On a local socket the system says who the peer is and
+/// [`AGENT`] which agent it wants to be; elsewhere that header is not looked at. Two proofs at once, or a name that
+/// is none, are presented as invalid.
+pub(crate) fn presented_by_agent<B>(request: &Request<B>) -> Presented {
+    let headers = request.headers();
+    let bearer = presented(headers);
+    let Some(peer) = request.extensions().get::<Peer>() else { return bearer };
+    let mut claims = headers.get_all(AGENT).iter();
+    let claim = match (claims.next(), claims.next(), &bearer) {
+        (None, ..) => return bearer,
+        (Some(claim), None, Presented::Nothing) => {
+            claim.to_str().ok().and_then(|name| AgentId::parse(name).ok())
+        }
+        _ => None,
+    };
+    match claim {
+        Some(claim) => Presented::LocalPeer(LocalPeer { uid: peer.uid, pid: peer.pid, claim }),
+        None => Presented::Bearer(Secret::new(String::new())),
+    }
 }
 
 /// True when the body is declared as JSON.
@@ -179,6 +205,38 @@ mod tests {
         assert!(matches!(presented(none.headers()), Presented::Nothing));
         let one = request(&[("authorization", "bearer  x ")]);
         assert!(matches!(presented(one.headers()), Presented::Bearer(secret) if secret.reveal() == "x"));
+    }
+
+    fn claimed(headers: &[(&str, &str)], peer: Option<Peer>) -> Presented {
+        let mut request = request(headers);
+        peer.map(|peer| request.extensions_mut().insert(peer));
+        presented_by_agent(&request)
+    }
+
+    #[test]
+    fn a_claim_counts_only_beside_a_peer_the_system_named() {
+        let peer = Peer { uid: 1000, pid: Some(7) };
+        let claim = [("callgate-agent", "ada")];
+        assert!(matches!(claimed(&claim, None), Presented::Nothing));
+        let local = LocalPeer { uid: 1000, pid: Some(7), claim: AgentId::parse("ada").unwrap() };
+        assert!(matches!(claimed(&claim, Some(peer)), Presented::LocalPeer(found) if found == local));
+        assert!(matches!(claimed(&[], Some(peer)), Presented::Nothing));
+        let bearer = [("authorization", "Bearer x")];
+        assert!(matches!(claimed(&bearer, Some(peer)), Presented::Bearer(secret) if secret.reveal() == "x"));
+    }
+
+    #[test]
+    fn a_doubtful_claim_is_an_invalid_credential() {
+        let peer = Some(Peer { uid: 1000, pid: None });
+        for doubtful in [
+            &[("callgate-agent", "ada"), ("callgate-agent", "ada")][..],
+            &[("callgate-agent", "ada"), ("authorization", "Bearer x")],
+            &[("callgate-agent", "")],
+            &[("callgate-agent", "Ada Lovelace")],
+        ] {
+            let found = claimed(doubtful, peer);
+            assert!(matches!(found, Presented::Bearer(secret) if secret.reveal().is_empty()), "{doubtful:?}");
+        }
     }
 
     #[test]

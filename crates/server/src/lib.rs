@@ -13,5 +13,6 @@ mod reply;
 mod stall;
 
 pub use agents::{AgentFace, FaceSettings};
-pub use listen::{ListenLimits, Shutdown, serve_tcp, serve_unix};
+pub use body::ReplyBody;
+pub use listen::{Face, ListenLimits, Shutdown, serve_tcp, serve_unix};
 pub use operator::{OperatorFace, PolicyFiles, authority::OperatorAuthority};

@@ -61,30 +61,40 @@ pub trait Face: Send + Sync + 'static {
     ) -> impl Future<Output = Response<ReplyBody>> + Send;
 }
 
+/// The process at the other end of a local socket, as the system names it. Travels with requests as an extension,
+/// which nothing that is sent can set.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Peer {
+    pub(crate) uid: u32,
+    pub(crate) pid: Option<i32>,
+}
+
 /// Something that connections come in by.
 trait Listen: Send + Sync + 'static {
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
-    /// The next connection.
-    fn next(&self) -> impl Future<Output = std::io::Result<Self::Stream>> + Send;
+    /// The next connection, and who opened it when the system can tell.
+    fn next(&self) -> impl Future<Output = std::io::Result<(Self::Stream, Option<Peer>)>> + Send;
 }
 
 impl Listen for TcpListener {
     type Stream = TcpStream;
 
-    async fn next(&self) -> std::io::Result<TcpStream> {
+    async fn next(&self) -> std::io::Result<(TcpStream, Option<Peer>)> {
         let (stream, _) = self.accept().await?;
         // A small answer must not wait for the next one (Nagle).
         drop(stream.set_nodelay(true));
-        Ok(stream)
+        Ok((stream, None))
     }
 }
 
 impl Listen for UnixListener {
     type Stream = UnixStream;
 
-    async fn next(&self) -> std::io::Result<UnixStream> {
-        self.accept().await.map(|(stream, _)| stream)
+    async fn next(&self) -> std::io::Result<(UnixStream, Option<Peer>)> {
+        let (stream, _) = self.accept().await?;
+        let peer = stream.peer_cred().ok().map(|peer| Peer { uid: peer.uid(), pid: peer.pid() });
+        Ok((stream, peer))
     }
 }
 
@@ -122,8 +132,8 @@ async fn serve<L: Listen, F: Face>(listener: L, face: Arc<F>, limits: ListenLimi
             () = stopped(&mut stop) => break,
         };
         match (slot, accepted) {
-            (Ok(slot), Ok(stream)) => {
-                let guest = Guest { newcomer: newcomers.enter(), limits, shutdown: shutdown.clone() };
+            (Ok(slot), Ok((stream, peer))) => {
+                let guest = Guest { newcomer: newcomers.enter(), peer, limits, shutdown: shutdown.clone() };
                 spawn(stream, Arc::clone(&face), guest, slot);
             }
             (Err(_), _) => break,
@@ -153,6 +163,7 @@ async fn drain(slots: &Arc<Semaphore>, connections_max: usize) {
 /// One connection and what binds it.
 struct Guest {
     newcomer: Newcomer,
+    peer: Option<Peer>,
     limits: ListenLimits,
     shutdown: Shutdown,
 }
@@ -175,11 +186,12 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     F: Face,
 {
-    let Guest { newcomer, limits, mut shutdown } = guest;
+    let Guest { newcomer, peer, limits, mut shutdown } = guest;
     let carried = newcomer.clone();
     let service = service_fn(move |mut request: Request<Incoming>| {
         let face = Arc::clone(&face);
         request.extensions_mut().insert(carried.clone());
+        peer.map(|peer| request.extensions_mut().insert(peer));
         async move { Ok::<_, Infallible>(face.answer(request).await) }
     });
     let stream = Unstalled::new(stream, limits.stall_within);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use admin::{Admin, AdminPorts, Policies, Sources, StartFault, Started};
 use call::Door;
 use call::listings::Listings;
-use identity::AgentKeys;
+use identity::Agents;
 use model::ids::ServerName;
 use model::limits::CallLimits;
 use ports::Ports;
@@ -98,7 +98,7 @@ impl Node {
         let broker = Arc::new(SimBroker::new(knobs.seed ^ 3, knobs.lease_faults));
         let approvals = Arc::new(SimApprovals::default());
         let ports = Ports {
-            identity: Arc::new(AgentKeys),
+            identity: Arc::new(Agents),
             snapshots,
             record: Arc::new(SimRecord(Arc::clone(&store))),
             approvals: Arc::clone(&approvals) as _,

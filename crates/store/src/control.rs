@@ -51,7 +51,8 @@ fn put_agent(connection: &Connection, agent: &Agent) -> rusqlite::Result<()> {
     let groups: Vec<&str> = agent.facts.groups.iter().map(GroupName::as_str).collect();
     let removed = agent.removed.map(|at| at.0);
     let name = agent.id.as_str();
-    let agent_row = (name, agent.facts.owner.as_str(), groups.join(" "), agent.added.0, removed);
+    let owner = agent.facts.owner.as_str();
+    let agent_row = (name, owner, groups.join(" "), agent.added.0, removed, agent.local_user);
     sql::AGENT_PUT.prepare(connection)?.execute(agent_row)?;
     sql::KEY_DROP.prepare(connection)?.execute((name,))?;
     let mut put = sql::KEY_PUT.prepare(connection)?;
@@ -130,7 +131,9 @@ fn agent(row: &Row<'_>) -> Result<Agent, Fault> {
     let facts = AgentFacts { groups: groups.map_err(Fault::new)?, owner: text(row, 1)? };
     let removed: Option<i64> = row.get(4).map_err(Fault::new)?;
     let added = Micros(row.get(3).map_err(Fault::new)?);
-    Ok(Agent { id, facts: Arc::new(facts), keys: Vec::new(), added, removed: removed.map(Micros) })
+    let local_user: Option<u32> = row.get(5).map_err(Fault::new)?;
+    let (facts, removed) = (Arc::new(facts), removed.map(Micros));
+    Ok(Agent { id, facts, keys: Vec::new(), local_user, added, removed })
 }
 
 fn key(row: &Row<'_>) -> Result<(AgentId, AgentKey), Fault> {

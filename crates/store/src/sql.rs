@@ -77,10 +77,11 @@ statements! {
     CONTROL_GET = "SELECT epoch, policy_set FROM control WHERE id = 1";
     CONTROL_EPOCH = "UPDATE control SET epoch = $1 WHERE id = 1";
     CONTROL_POLICY = "UPDATE control SET policy_set = $1 WHERE id = 1";
-    AGENT_PUT = "INSERT INTO agent (id, owner, group_names, added, removed) VALUES ($1, $2, $3, $4, $5) \
+    AGENT_PUT = "INSERT INTO agent (id, owner, group_names, added, removed, local_user) \
+                 VALUES ($1, $2, $3, $4, $5, $6) \
                  ON CONFLICT (id) DO UPDATE SET owner = excluded.owner, group_names = excluded.group_names, \
-                 added = excluded.added, removed = excluded.removed";
-    AGENT_ALL = "SELECT id, owner, group_names, added, removed FROM agent ORDER BY id";
+                 added = excluded.added, removed = excluded.removed, local_user = excluded.local_user";
+    AGENT_ALL = "SELECT id, owner, group_names, added, removed, local_user FROM agent ORDER BY id";
     KEY_DROP = "DELETE FROM agent_key WHERE agent = $1";
     KEY_PUT = "INSERT INTO agent_key (key_id, agent, place, secret_sha256, created, expires) \
                VALUES ($1, $2, $3, $4, $5, $6)";

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use admin::{CertifyNamed, NewAgent};
+use admin::{CertifyNamed, NewAgent, NewLocalAgent};
 use model::digest::Digest;
 use model::ids::{AgentId, CallId, GroupName, NameError, ServerName, ToolName};
 use model::tool::{Risk, ToolRef, ToolStatus};
@@ -64,13 +64,24 @@ impl OperatorFace {
 
     async fn add_agent(&self, params: wire::AddAgent) -> Result<Value, ApiError> {
         let groups = params.groups.iter().map(|name| GroupName::parse(name)).collect::<Result<_, _>>();
-        let new = NewAgent {
-            id: AgentId::parse(&params.name).map_err(ApiError::bad_request)?,
-            groups: groups.map_err(ApiError::bad_request)?,
-            owner: params.owner.chars().take(128).collect(),
-            key_days: params.days,
-        };
-        Ok(show::new_key(&self.admin.add_agent(OPERATOR, new).await?))
+        let groups = groups.map_err(ApiError::bad_request)?;
+        let id = AgentId::parse(&params.name).map_err(ApiError::bad_request)?;
+        let owner = params.owner.chars().take(128).collect();
+        match (params.local_user, params.days) {
+            (None, Some(key_days)) => {
+                let new = NewAgent { id, groups, owner, key_days };
+                Ok(show::new_key(&self.admin.add_agent(OPERATOR, new).await?))
+            }
+            (Some(local_user), None) => {
+                let shown = json!({"agent": id.as_str(), "local_user": local_user});
+                let new = NewLocalAgent { id, groups, owner, local_user };
+                self.admin.add_local_agent(OPERATOR, new).await?;
+                Ok(shown)
+            }
+            _ => Err(ApiError::bad_request(
+                "give `days` for an agent with a key, or `local_user` for one without",
+            )),
+        }
     }
 
     async fn rotate_agent(&self, params: wire::RotateAgent) -> Result<Value, ApiError> {

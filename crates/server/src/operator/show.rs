@@ -28,6 +28,7 @@ pub(super) fn agent(view: &AgentView) -> Value {
         "added": agent.added.rfc3339(),
         "removed": agent.removed.map(model::time::Micros::rfc3339),
         "keys": keys,
+        "local_user": agent.local_user,
     })
 }
 

@@ -11,7 +11,10 @@ pub(super) struct AddAgent {
     pub(super) groups: Vec<String>,
     #[serde(default)]
     pub(super) owner: String,
-    pub(super) days: i64,
+    /// Days of the key; none with `local_user`.
+    pub(super) days: Option<i64>,
+    /// Without a key, for the processes of this user of the machine.
+    pub(super) local_user: Option<u32>,
 }
 
 /// `agents/rotate`.

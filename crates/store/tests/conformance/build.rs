@@ -78,6 +78,7 @@ pub(crate) fn agent(name: &str, keys: &[&str]) -> Agent {
         id: AgentId::parse(name).unwrap(),
         facts: Arc::new(AgentFacts { groups, owner: "Ada \"L\" Ω".to_owned() }),
         keys: keys.iter().map(key).collect(),
+        local_user: None,
         added: AT,
         removed: None,
     }

@@ -2,6 +2,7 @@
 
 use model::digest::Digest;
 use model::ids::Epoch;
+use model::principal::Agent;
 use model::time::Micros;
 use ports::control::{Control, ControlChange};
 use ports::record::{CommitFault, Expect, Item, Record};
@@ -56,6 +57,8 @@ pub(super) fn agents_tools_and_lists_come_back_as_they_were(backend: &impl Backe
     let (one, two) = (tool("git_log", "Shows \\\"the\\\" log"), tool("git_push", "Pushes"));
     let apply = |change| wait(store.apply(change, vec![control_entry("x")])).unwrap();
     apply(ControlChange::PutAgent(agent("ada", &["k2", "k1"])));
+    let local = Agent { local_user: Some(u32::MAX), ..agent("cy", &[]) };
+    apply(ControlChange::PutAgent(local.clone()));
     let mut bob = agent("bob", &["k3"]);
     apply(ControlChange::PutAgent(bob.clone()));
     bob.removed = Some(Micros(77));
@@ -73,7 +76,7 @@ pub(super) fn agents_tools_and_lists_come_back_as_they_were(backend: &impl Backe
     drop(store);
     let state = wait(backend.open().load()).unwrap();
     assert_eq!(state.epoch, last.0);
-    assert_eq!(state.agents, [agent("ada", &["k2", "k1"]), bob]);
+    assert_eq!(state.agents, [agent("ada", &["k2", "k1"]), bob, local]);
     assert_eq!(state.policy_set, Some(Digest::of(b"set")));
     assert_eq!(state.tools, [one.clone(), changed]);
     assert_eq!(state.listed, [(agent("ada", &[]).id, one.name, one.digest)]);

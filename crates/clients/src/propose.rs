@@ -1,0 +1,258 @@
+//! Permits for the writes of one workspace, as Cedar that a person reads and edits. Must never permit a path outside the
+//! workspace, nor a file that decides what the assistant may do.
+
+/// A certified tool that writes.
+#[derive(Clone, Debug)]
+pub struct ProposedTool {
+    /// Its server.
+    pub server: String,
+    /// Its action in policies, such as `files::Action::"write_file"`.
+    pub action: String,
+    /// Its risk class: `write` or `privileged`.
+    pub risk: String,
+    /// Its arguments that are texts.
+    pub texts: Vec<String>,
+}
+
+/// What the permits are about.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// The workspace, absolute; `None` when it is too much to permit: the home directory, `/`.
+    pub workspace: Option<String>,
+    /// Directories and files of Callgate itself, absolute.
+    pub own: Vec<String>,
+}
+
+/// Arguments that name a file or directory.
+const PATHS: [&str; 16] = [
+    "path",
+    "file",
+    "file_path",
+    "filepath",
+    "filename",
+    "source",
+    "destination",
+    "directory",
+    "dir",
+    "folder",
+    "target",
+    "relative_path",
+    "uri_path",
+    "output_path",
+    "target_file",
+    "notebook_path",
+];
+/// Arguments that name a whole repository or project.
+const ROOTS: [&str; 8] = [
+    "repo_path",
+    "repository",
+    "repository_path",
+    "project_path",
+    "project_root",
+    "working_directory",
+    "workdir",
+    "cwd",
+];
+/// What decides about the assistant itself, or runs by itself: never written without a person.
+const GUARDED: [&str; 9] = [
+    "*/.git/*",
+    "*/.mcp.json",
+    "*/.vscode/*",
+    "*/.cursor/*",
+    "*/.claude/*",
+    "*/.codex/*",
+    "*/.envrc",
+    "*/.husky/*",
+    "*/.env",
+];
+
+const HEAD: &str = "\
+// What assistants may write without asking, proposed by `callgate import` from the tools it found. Edit it as you like:
+// `callgate policy check` finds mistakes, `callgate policy reload` puts it into force.
+//
+// A path with `..` in it, or one through a link, could lead out again; the first is excluded here, the second is
+// for the server to check.
+";
+
+/// The policies.
+#[must_use]
+pub fn propose(tools: &[ProposedTool], around: &Surroundings) -> String {
+    let mut out = HEAD.to_owned();
+    let groups = around.workspace.as_deref().map(|workspace| (workspace, groups(tools)));
+    if let Some((workspace, groups)) = groups {
+        for (position, group) in groups.iter().enumerate() {
+            out.push('\n');
+            out.push_str(&permit(group, position + 1, workspace, around));
+        }
+    }
+    out.push('\n');
+    out.push_str(OTHERS);
+    out.push_str(&own(around));
+    out
+}
+
+/// Tools of one server with the same arguments.
+struct Group<'a> {
+    server: &'a str,
+    actions: Vec<&'a str>,
+    paths: Vec<&'a str>,
+    roots: Vec<&'a str>,
+}
+
+fn groups(tools: &[ProposedTool]) -> Vec<Group<'_>> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for tool in tools {
+        let of = |names: &[&str]| -> Vec<&str> {
+            tool.texts.iter().map(String::as_str).filter(|text| names.contains(text)).collect()
+        };
+        let (paths, roots) = (of(&PATHS), of(&ROOTS));
+        if paths.is_empty() && roots.is_empty() {
+            continue;
+        }
+        let same = |group: &&mut Group<'_>| {
+            group.server == tool.server && group.paths == paths && group.roots == roots
+        };
+        match groups.iter_mut().find(same) {
+            Some(group) => group.actions.push(&tool.action),
+            None => groups.push(Group { server: &tool.server, actions: vec![&tool.action], paths, roots }),
+        }
+    }
+    groups
+}
+
+fn permit(group: &Group<'_>, number: usize, workspace: &str, around: &Surroundings) -> String {
+    let inside = like_text(workspace);
+    let mut conditions = Vec::new();
+    let (mut dots, mut guarded) = (Vec::new(), Vec::new());
+    for root in &group.roots {
+        let exact = cedar_string(workspace);
+        conditions.push(format!(
+            "context.args has {root} && (context.args.{root} == {exact} || context.args.{root} like \"{inside}/*\")"
+        ));
+        dots.push(format!("context.args.{root} like \"*..*\""));
+    }
+    for path in &group.paths {
+        // Beside a root, a path may be relative to it.
+        if group.roots.is_empty() {
+            conditions.push(format!("context.args has {path} && context.args.{path} like \"{inside}/*\""));
+        } else {
+            conditions.push(format!("context.args has {path}"));
+        }
+        dots.push(format!("context.args.{path} like \"*..*\""));
+        for pattern in GUARDED {
+            guarded.push(format!("context.args.{path} like \"{pattern}\""));
+        }
+        for own in around.own.iter().filter(|own| own.starts_with(workspace)) {
+            guarded.push(format!("context.args.{path} like \"{}*\"", like_text(own)));
+        }
+    }
+    let actions = group.actions.join(",\n    ");
+    let mut text = format!(
+        "// `{}`: inside this workspace only.\n@id(\"workspace/{}-{number}\")\npermit (\n  principal in Callgate::AgentGroup::\"known\",\n  action in [\n    {actions}\n  ],\n  resource\n)\nwhen {{\n  {}\n}}\nunless {{ {} }}",
+        group.server,
+        group.server,
+        conditions.join(" &&\n  "),
+        dots.join(" || ")
+    );
+    if !guarded.is_empty() {
+        text.push_str(&format!("\nunless {{\n  {}\n}}", guarded.join(" ||\n  ")));
+    }
+    text.push_str(";\n");
+    text
+}
+
+const OTHERS: &str = "\
+// Every other write waits for you: `callgate approvals` shows what is asked.
+@id(\"workspace/other-writes\")
+@reason(\"this write waits for a person's approval\")
+@approvers(\"operators\")
+permit (
+  principal in Callgate::AgentGroup::\"known\",
+  action in [Callgate::Action::\"risk:write\", Callgate::Action::\"risk:privileged\"],
+  resource
+)
+when { context.approval.count >= 1 };
+";
+
+/// Nothing of Callgate's own is for an assistant, neither to read nor to write.
+fn own(around: &Surroundings) -> String {
+    let mut out = String::new();
+    let mut patterns = Vec::new();
+    for own in &around.own {
+        patterns.push(format!("context.args.path like \"{}*\"", like_text(own)));
+    }
+    if patterns.is_empty() {
+        return out;
+    }
+    out.push_str(&format!(
+        "\n// Nobody reads or writes Callgate's own files through a tool.\n@id(\"workspace/callgate-itself\")\n@reason(\"Callgate's own files are not for agents\")\nforbid (\n  principal,\n  action in Callgate::Action::\"call\",\n  resource\n)\nwhen {{ context has args && context.args has path }}\nwhen {{\n  {}\n}};\n",
+        patterns.join(" ||\n  ")
+    ));
+    out
+}
+
+fn cedar_string(text: &str) -> String {
+    format!("\"{}\"", escaped(text))
+}
+
+/// A text inside the quotes of a `like` pattern.
+fn like_text(text: &str) -> String {
+    escaped(text).replace('*', "\\*")
+}
+
+fn escaped(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            c if c.is_control() => out.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tool(server: &str, name: &str, texts: &[&str]) -> ProposedTool {
+        ProposedTool {
+            server: server.to_owned(),
+            action: format!("{server}::Action::\"{name}\""),
+            risk: "write".to_owned(),
+            texts: texts.iter().map(|&text| text.to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn writes_are_permitted_in_the_workspace_and_nowhere_else() {
+        let tools = [
+            tool("files", "write_file", &["content", "path"]),
+            tool("files", "create_directory", &["path"]),
+            tool("git", "git_commit", &["message", "repo_path"]),
+            tool("memory", "add", &["text"]),
+        ];
+        let around = Surroundings {
+            workspace: Some("/home/ann/wo*rk".to_owned()),
+            own: vec!["/home/ann/.config/callgate".to_owned()],
+        };
+        let text = propose(&tools, &around);
+        assert!(text.contains("files::Action::\"write_file\",\n    files::Action::\"create_directory\""));
+        assert!(text.contains("context.args.path like \"/home/ann/wo\\*rk/*\""));
+        assert!(text.contains("context.args.repo_path == \"/home/ann/wo*rk\""));
+        assert!(text.contains("context.args.path like \"*..*\""));
+        assert!(text.contains("context.args.path like \"/home/ann/.config/callgate*\""));
+        assert!(!text.contains("memory::"));
+    }
+
+    #[test]
+    fn a_workspace_that_is_too_much_is_not_permitted() {
+        let tools = [tool("files", "write_file", &["path"])];
+        let text = propose(&tools, &Surroundings { workspace: None, own: Vec::new() });
+        assert!(!text.contains("write_file"));
+        assert!(text.contains("workspace/other-writes"));
+    }
+}

@@ -78,6 +78,17 @@ pub(crate) enum Command {
     /// The configuration file.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Print the completion script of a shell: `callgate completions bash > …/bash-completion/completions/callgate`.
+    Completions {
+        /// Which shell.
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write the pages of every command into a directory.
+    Man {
+        /// Where to write them.
+        directory: Option<PathBuf>,
+    },
 }
 
 #[derive(Args)]

@@ -83,7 +83,11 @@ async fn carry_out(operator: &Operator, command: Command, output: Output) -> Res
             return tail(operator, json!({"limit": limit, "from": from}), follow, output).await;
         }
         Command::Explain { call } => ("log/call", json!({"call": call}), render::explain),
-        Command::Up(_) | Command::Config(_) | Command::Policy(Policy::Check { .. }) => {
+        Command::Up(_)
+        | Command::Config(_)
+        | Command::Completions { .. }
+        | Command::Man { .. }
+        | Command::Policy(Policy::Check { .. }) => {
             return Err(Failure::new(USAGE, "this command does not ask an operator"));
         }
     };

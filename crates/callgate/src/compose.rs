@@ -17,6 +17,7 @@ use ports::clock::Clock;
 use ports::control::Control;
 use ports::definitions::DefinitionObserver;
 use ports::record::{Record, Records};
+use ports::sealed::{SealedSecrets, SealedValues, SecretText};
 use ports::snapshot::Snapshots;
 use ports::upstream::Upstreams;
 use server::{OperatorAuthority, OperatorFace, PolicyFiles};
@@ -25,6 +26,7 @@ use store::{OpenFault, OpenOptions, Store};
 use crate::adapters::{Nobody, Revoker, SnapshotCell, SystemClock, SystemEntropy, TokioSpawner};
 use crate::exit::{CONFIG, DATA, Failure, IO, TRY_AGAIN, UNAVAILABLE};
 use crate::files::PolicyDirectory;
+use crate::sealed::SealedStore;
 
 /// Most time for calls to reach their outcome once the upstreams are gone.
 const CALLS_END: Duration = Duration::from_secs(5);
@@ -166,7 +168,8 @@ fn start_failure(fault: &StartFault) -> Failure {
 fn upstreams(config: &Config, admin: &Arc<Admin>) -> Result<Arc<dyn Upstreams>, Failure> {
     let observer: Arc<dyn DefinitionObserver> = Arc::clone(admin) as _;
     let servers = config.servers.iter().map(upstream_config).collect();
-    match upstream::Upstreams::new(servers, &observer, config.store.path.join("work")) {
+    let sealed: Arc<dyn SealedSecrets> = Arc::new(SealedStore::new(&config.store.path));
+    match upstream::Upstreams::new(servers, &observer, &sealed, config.store.path.join("work")) {
         Ok(upstreams) => Ok(Arc::new(upstreams)),
         Err(errors) => Err(Failure::of_lines(CONFIG, errors.iter().map(ToString::to_string).collect())),
     }
@@ -175,11 +178,11 @@ fn upstreams(config: &Config, admin: &Arc<Admin>) -> Result<Arc<dyn Upstreams>, 
 fn upstream_config(server: &config::Server) -> upstream::ServerConfig {
     let transport = match &server.transport {
         Transport::Stdio(child) => {
-            let argv = std::iter::once(child.program.clone()).chain(child.args.iter().cloned()).collect();
+            let program = SecretText::plain(child.program.clone());
+            let argv = std::iter::once(program).chain(child.args.iter().cloned()).collect();
             upstream::Transport::Stdio(upstream::Command {
                 argv,
                 env: child.env.clone(),
-                env_secrets: child.env_secrets.clone(),
                 env_pass: child.env_pass.clone(),
                 cwd: child.cwd.clone(),
             })
@@ -189,6 +192,7 @@ fn upstream_config(server: &config::Server) -> upstream::ServerConfig {
             ca_file: http.ca_file.clone(),
             allow_plain: http.dangerous_plaintext,
             bearer: http.bearer.clone(),
+            headers: http.headers.clone(),
         }),
     };
     let era = match server.era {
@@ -200,9 +204,14 @@ fn upstream_config(server: &config::Server) -> upstream::ServerConfig {
     upstream::ServerConfig { name: server.name.clone(), transport, shareable: server.shareable, era, limits }
 }
 
+/// Leases what was read with the configuration. A sealed bearer is read when a connection is begun, and is the
+/// connection's own.
 fn broker(config: &Config) -> StaticBroker {
     let bearers = config.servers.iter().filter_map(|server| match &server.transport {
-        Transport::Http(http) => http.bearer.clone().map(|bearer| (server.name.clone(), bearer)),
+        Transport::Http(http) => {
+            let bearer = http.bearer.as_ref()?.fill(&SealedValues::new()).ok()?;
+            Some((server.name.clone(), bearer.text))
+        }
         Transport::Stdio(_) => None,
     });
     StaticBroker::new(bearers.collect::<HashMap<_, _>>())

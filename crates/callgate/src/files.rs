@@ -9,14 +9,18 @@ use ports::secret::Secret;
 use server::PolicyFiles;
 
 use crate::exit::{CONFIG, Failure};
+use crate::sealed::SealedOnce;
 
 const CONFIG_BYTES_MAX: u64 = 1 << 20;
 const SECRET_BYTES_MAX: u64 = 64 << 10;
 const POLICY_BYTES_MAX: u64 = 64 << 10;
 const POLICY_FILES_MAX: usize = 4096;
 
-/// The process environment and the file system.
-struct Process;
+/// The process environment, the file system and the sealed store.
+#[derive(Default)]
+struct Process {
+    sealed: SealedOnce,
+}
 
 impl Resolve for Process {
     fn env(&self, name: &str) -> Result<Secret, ResolveFault> {
@@ -31,6 +35,10 @@ impl Resolve for Process {
     fn file(&self, path: &Path) -> Result<Secret, ResolveFault> {
         let text = read_bounded(path, SECRET_BYTES_MAX).map_err(ResolveFault)?;
         Ok(Secret::new(text))
+    }
+
+    fn sealed(&self, directory: &Path, name: &str) -> Result<Option<Secret>, ResolveFault> {
+        self.sealed.get(directory, name).map_err(ResolveFault)
     }
 }
 
@@ -60,7 +68,7 @@ pub(crate) fn read_config(path: &Path) -> Result<Read, Failure> {
     })?;
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
     let base = absolute.parent().unwrap_or(Path::new("/"));
-    match Config::parse(&path.display().to_string(), &text, base, &Process) {
+    match Config::parse(&path.display().to_string(), &text, base, &Process::default()) {
         Ok(config) => Ok(Read::Good(Box::new(config))),
         Err(problems) => Ok(Read::Bad(problems)),
     }

@@ -2,7 +2,6 @@
 
 mod adapters;
 mod cli;
-mod complete;
 mod compose;
 mod credential;
 mod exit;
@@ -11,6 +10,7 @@ mod idle;
 mod operate;
 mod remote;
 mod render;
+mod sealed;
 mod up;
 
 use clap::Parser;
@@ -54,8 +54,6 @@ async fn run(cli: cli::Cli) -> Result<u8, exit::Failure> {
     match cli.command {
         cli::Command::Up(up) => up::run(&cli.config, up.idle()).await,
         cli::Command::Config(command) => operate::config(&cli.config, command, output),
-        cli::Command::Completions { shell } => complete::completions(shell),
-        cli::Command::Man { directory } => complete::man(directory.as_deref()),
         command => operate::run(&cli.config, command, output).await,
     }
 }

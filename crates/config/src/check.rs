@@ -1,12 +1,15 @@
 //! Read values → domain types. Must never build a `Config` while any problem is noted.
 
+mod headers;
 mod hosts;
+mod secrets;
 mod servers;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use model::limits::{CallLimits, JsonLimits};
+use ports::sealed::DIRECTORY;
 use toml::de::DeTable;
 
 use crate::domain::{Config, Limits, Listen, Log, LogFormat, LogLevel, Policy, Store};
@@ -43,7 +46,8 @@ impl Config {
         if !reader.clean() {
             return Err(reader.finish());
         }
-        let config = whole(&mut reader, root.get_ref(), &Surroundings { base_dir, resolve });
+        let config =
+            whole(&mut reader, root.get_ref(), Surroundings { base_dir, sealed: PathBuf::new(), resolve });
         if reader.clean() { Ok(config) } else { Err(reader.finish()) }
     }
 }
@@ -51,23 +55,28 @@ impl Config {
 /// What the file does not say itself.
 pub(crate) struct Surroundings<'a> {
     pub(crate) base_dir: &'a Path,
+    /// The sealed store, once it is known where state is kept.
+    pub(crate) sealed: PathBuf,
     pub(crate) resolve: &'a dyn Resolve,
 }
 
-fn whole(reader: &mut Reader<'_>, root: &DeTable<'_>, around: &Surroundings<'_>) -> Config {
+fn whole(reader: &mut Reader<'_>, root: &DeTable<'_>, mut around: Surroundings<'_>) -> Config {
     reader.unknown_sections(root);
     let [listen_table, store_table, policy_table, limits_table, servers_table, log_table] =
         Section::ALL.map(|section| reader.top(root, section));
     for table in [&listen_table, &store_table, &policy_table, &limits_table, &log_table] {
         reader.unknown_keys(table);
     }
+    let store = store(reader, &store_table, &around);
+    around.sealed = store.path.join(DIRECTORY);
     Config {
         listen: listen(reader, &listen_table),
-        store: store(reader, &store_table, around),
-        policy: policy(reader, &policy_table, around),
+        store,
+        policy: policy(reader, &policy_table, &around),
         limits: limits(reader, &limits_table),
-        servers: servers::servers(reader, &servers_table, around),
+        servers: servers::servers(reader, &servers_table, &around),
         log: log(reader, &log_table),
+        warnings: reader.warnings(),
     }
 }
 

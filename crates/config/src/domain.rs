@@ -1,4 +1,5 @@
-//! What the binary gets: domain types, defaults filled in. Must never hold a reference that still has to be resolved.
+//! What the binary gets: domain types, defaults filled in. Must never hold a reference that still has to be resolved,
+//! but for names of the sealed store: what they stand for is read when a server is started.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -6,7 +7,9 @@ use std::path::PathBuf;
 
 use model::ids::{ServerName, ToolName};
 use model::limits::{CallLimits, JsonLimits};
-use ports::secret::Secret;
+use ports::sealed::SecretText;
+
+use crate::problem::ConfigProblem;
 
 /// A whole, valid configuration. No `Debug`: it holds secrets.
 pub struct Config {
@@ -22,6 +25,8 @@ pub struct Config {
     pub servers: Vec<Server>,
     /// What is printed while running.
     pub log: Log,
+    /// What keeps single servers from being used, or will: to be printed at start and by `config check`.
+    pub warnings: Vec<ConfigProblem>,
 }
 
 /// Where clients come in.
@@ -94,11 +99,9 @@ pub struct Stdio {
     /// The program, as written: a path, or a name that is looked up in `PATH`.
     pub program: String,
     /// Its arguments.
-    pub args: Vec<String>,
-    /// Variables it gets, with these values. May be secrets.
-    pub env: Vec<(String, Secret)>,
-    /// Names of those in `env` that were written as references: their values are secrets.
-    pub env_secrets: Vec<String>,
+    pub args: Vec<SecretText>,
+    /// Variables it gets, with these values.
+    pub env: Vec<(String, SecretText)>,
     /// Variables it gets as Callgate has them, besides those that every child gets.
     pub env_pass: Vec<String>,
     /// Where it runs. Without one, each child gets a private directory of its own.
@@ -109,13 +112,36 @@ pub struct Stdio {
 #[derive(Clone)]
 pub struct Http {
     /// `https://…`, or `http://…` to this machine.
-    pub url: String,
+    pub url: SecretText,
     /// Sent as `Authorization: Bearer …`.
-    pub bearer: Option<Secret>,
+    pub bearer: Option<SecretText>,
+    /// More headers of every request, each name once, lower-case.
+    pub headers: Vec<(String, SecretText)>,
     /// Certificates (PEM) to trust for it, besides the public authorities.
     pub ca_file: Option<PathBuf>,
     /// True when a server on another machine is reached without TLS.
     pub dangerous_plaintext: bool,
+}
+
+impl Server {
+    /// Its texts that may hold secrets, each with the key it was written at.
+    #[must_use]
+    pub fn secret_texts(&self) -> Vec<(String, &SecretText)> {
+        let at = |key: &str| format!("servers.{}.{key}", self.name);
+        match &self.transport {
+            Transport::Stdio(child) => {
+                let mut texts: Vec<_> = child.args.iter().map(|arg| (at("command"), arg)).collect();
+                texts.extend(child.env.iter().map(|(name, text)| (at(&format!("env.{name}")), text)));
+                texts
+            }
+            Transport::Http(http) => {
+                let mut texts = vec![(at("url"), &http.url)];
+                texts.extend(http.bearer.iter().map(|bearer| (at("bearer"), bearer)));
+                texts.extend(http.headers.iter().map(|(name, text)| (at(&format!("headers.{name}")), text)));
+                texts
+            }
+        }
+    }
 }
 
 /// Which protocol era to speak with an upstream.
@@ -188,6 +214,14 @@ impl Config {
             ));
         }
         for server in &self.servers {
+            if matches!(&server.transport, Transport::Stdio(child) if child.args.iter().any(|arg| arg.as_plain().is_none()))
+            {
+                on.push(format!(
+                    "`servers.{}.command` holds a sealed secret: while it runs, other programs of this machine can \
+                     see it in the list of processes; use `env` if the server can read it there",
+                    server.name
+                ));
+            }
             if matches!(&server.transport, Transport::Http(http) if http.dangerous_plaintext) {
                 on.push(format!(
                     "`servers.{}.dangerous_plaintext` is on: calls to it can be read and changed on the way",

@@ -82,7 +82,7 @@ impl Kind {
             Self::Integer { min, max } => format!("an integer from {min} to {max}"),
             Self::TextList => "a list of strings".to_owned(),
             Self::Choice(words) => format!("one of {}", crate::problem::quoted(words.iter().copied())),
-            Self::Secret => "`\"${file:path}\"` or `\"${env:NAME}\"`".to_owned(),
+            Self::Secret => "`\"${sealed:NAME}\"`, `\"${file:path}\"` or `\"${env:NAME}\"`".to_owned(),
             Self::SecretMap => "a table of strings".to_owned(),
         }
     }
@@ -201,21 +201,21 @@ pub(crate) static KEYS: &[Key] = &[
         "command",
         TextList,
         "",
-        "Program and arguments of a child process that speaks MCP on standard input and output. No shell is involved.",
+        "Program and arguments of a child process that speaks MCP on standard input and output. No shell is involved. Arguments may hold `${sealed:NAME}`; other programs of this machine can see them in the list of processes, so prefer `env`.",
     ),
     key(
         Server,
         "url",
         Text,
         "",
-        "The MCP endpoint of a server behind HTTP: `https://…`, or `http://` to this machine.",
+        "The MCP endpoint of a server behind HTTP: `https://…`, or `http://` to this machine. May hold `${sealed:NAME}`.",
     ),
     key(
         Server,
         "env",
         SecretMap,
         "{}",
-        "Variables for the child: text, or `\"${env:NAME}\"`, or `\"${file:path}\"` for a secret. Only with `command`.",
+        "Variables for the child: text, which may hold `${sealed:NAME}`, or `\"${env:NAME}\"` or `\"${file:path}\"`. Only with `command`.",
     ),
     key(
         Server,
@@ -257,7 +257,14 @@ pub(crate) static KEYS: &[Key] = &[
         "bearer",
         Secret,
         "",
-        "Sent to this server as `Authorization: Bearer …`: `\"${file:path}\"` or `\"${env:NAME}\"`, never the secret itself. Only with `url`.",
+        "Sent to this server as `Authorization: Bearer …`: `\"${sealed:NAME}\"`, `\"${file:path}\"` or `\"${env:NAME}\"`, never the secret itself. Only with `url`.",
+    ),
+    key(
+        Server,
+        "headers",
+        SecretMap,
+        "{}",
+        "More headers of every request to this server, by name: text, which may hold `${sealed:NAME}`, or `\"${env:NAME}\"` or `\"${file:path}\"`. A header that carries a credential must be a reference. `Authorization` only without `bearer`; headers of HTTP and MCP themselves are refused. Only with `url`.",
     ),
     key(
         Server,

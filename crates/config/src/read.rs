@@ -44,6 +44,7 @@ pub(crate) struct Reader<'a> {
     file: &'a str,
     text: &'a str,
     problems: Vec<ConfigProblem>,
+    warnings: Vec<ConfigProblem>,
 }
 
 /// What a problem says besides its place.
@@ -55,13 +56,24 @@ pub(crate) struct Says<'a> {
 
 impl<'a> Reader<'a> {
     pub(crate) const fn new(file: &'a str, text: &'a str) -> Self {
-        Self { file, text, problems: Vec::new() }
+        Self { file, text, problems: Vec::new(), warnings: Vec::new() }
     }
 
     /// Notes a problem.
     pub(crate) fn note(&mut self, offset: usize, key: &str, says: &Says<'_>) {
+        let problem = self.problem(offset, key, says);
+        self.problems.push(problem);
+    }
+
+    /// Notes what keeps a server from being used, and nothing else.
+    pub(crate) fn warn(&mut self, offset: usize, key: &str, says: &Says<'_>) {
+        let warning = self.problem(offset, key, says);
+        self.warnings.push(warning);
+    }
+
+    fn problem(&self, offset: usize, key: &str, says: &Says<'_>) -> ConfigProblem {
         let (line, column) = place(self.text, offset);
-        self.problems.push(ConfigProblem {
+        ConfigProblem {
             file: self.file.to_owned(),
             line,
             column,
@@ -69,13 +81,17 @@ impl<'a> Reader<'a> {
             got: says.got.to_owned(),
             want: says.want.to_owned(),
             fix: says.fix.to_owned(),
-        });
+        }
     }
 
-    /// Everything noted, in the order of the file.
-    pub(crate) fn finish(mut self) -> Vec<ConfigProblem> {
-        self.problems.sort_by(|a, b| (a.line, a.column, &a.key).cmp(&(b.line, b.column, &b.key)));
-        self.problems
+    /// Every problem noted, in the order of the file.
+    pub(crate) fn finish(self) -> Vec<ConfigProblem> {
+        in_order(self.problems)
+    }
+
+    /// Every warning noted, in the order of the file.
+    pub(crate) fn warnings(&mut self) -> Vec<ConfigProblem> {
+        in_order(std::mem::take(&mut self.warnings))
     }
 
     /// True while nothing was noted.
@@ -288,4 +304,9 @@ impl<'a> Reader<'a> {
         }
         texts
     }
+}
+
+fn in_order(mut problems: Vec<ConfigProblem>) -> Vec<ConfigProblem> {
+    problems.sort_by(|a, b| (a.line, a.column, &a.key).cmp(&(b.line, b.column, &b.key)));
+    problems
 }

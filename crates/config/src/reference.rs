@@ -64,7 +64,7 @@ fn key_schema(key: &Key) -> Value {
         Kind::Integer { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Kind::TextList => json!({ "type": "array", "items": { "type": "string" } }),
         Kind::Choice(words) => json!({ "enum": words }),
-        Kind::Secret => json!({ "type": "string", "pattern": r"^\$\{(?:env|file):[^${}]+\}$" }),
+        Kind::Secret => json!({ "type": "string", "pattern": r"^\$\{(?:sealed|env|file):[^${}]+\}$" }),
         Kind::SecretMap => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
     };
     if let Some(object) = schema.as_object_mut() {
@@ -105,8 +105,16 @@ line, column, key, what was found, what is wanted and how to fix it, and whether
 Relative paths start at the directory of the file. Sizes and times carry their unit in the key's name. Keys that
 weaken protection begin with `dangerous_` and are printed at start.
 
-A secret is written as a reference, which must be the whole value: `\"${file:path}\"` or `\"${env:NAME}\"`. One line
-end at the end of the file is not part of the secret; at most 64 KiB are read.
+A secret is written as a reference:
+
+- `\"${sealed:NAME}\"`, kept encrypted in the state directory: `callgate seal put NAME` reads it from a prompt or
+  from standard input. It may be a part of a value. It is read whenever a child or connection is started, so that a new
+  value reaches what is started later. While it is missing, the server that wants it is unavailable and all others work;
+  `config check` and `up` say so.
+- `\"${file:path}\"` or `\"${env:NAME}\"`, which must be the whole value and is read at start. One line end at the end
+  of the file is not part of the secret; at most 64 KiB are read.
+
+How secrets are kept, and from whom: [secrets at rest](../threats/secrets-at-rest.md).
 
 For editors there is a [JSON Schema](callgate.schema.json).
 ";

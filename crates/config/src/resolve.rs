@@ -1,7 +1,9 @@
-//! Secret references: `${env:NAME}` and `${file:path}`. Must never read anything itself, nor accept half a reference.
+//! Secret references: `${sealed:NAME}`, `${env:NAME}` and `${file:path}`. Must never read anything itself, nor accept
+//! half a reference.
 
 use std::path::Path;
 
+use ports::sealed::{REFERENCE, SecretText};
 use ports::secret::Secret;
 
 /// Most bytes of one secret.
@@ -20,6 +22,13 @@ pub trait Resolve {
     /// # Errors
     /// [`ResolveFault`] when it cannot be read or is not UTF-8. Refuse a file of more than 64 KiB before reading it.
     fn file(&self, path: &Path) -> Result<Secret, ResolveFault>;
+
+    /// A value of the sealed store in this directory, to check it; `None` when it is not there. What servers get is
+    /// read again when they are started.
+    ///
+    /// # Errors
+    /// [`ResolveFault`] when the store cannot be read.
+    fn sealed(&self, directory: &Path, name: &str) -> Result<Option<Secret>, ResolveFault>;
 }
 
 /// Why a secret could not be read, in words that hold no part of it.
@@ -28,15 +37,16 @@ pub trait Resolve {
 pub struct ResolveFault(pub String);
 
 /// A value that may be a reference.
-#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Reference<'a> {
     /// `${env:NAME}`.
     Env(&'a str),
     /// `${file:path}`.
     File(&'a str),
+    /// Text with `${sealed:NAME}` in it.
+    Sealed(SecretText),
     /// Text without `${`.
     Literal(&'a str),
-    /// Holds `${` but is not exactly one reference.
+    /// Holds `${` but is none of these.
     Broken,
 }
 
@@ -44,6 +54,12 @@ impl<'a> Reference<'a> {
     pub(crate) fn parse(text: &'a str) -> Self {
         if !text.contains("${") {
             return Self::Literal(text);
+        }
+        if text.contains(REFERENCE) {
+            // What is left without these must not look like another reference.
+            let only = text.matches("${").count() == text.matches(REFERENCE).count();
+            let read = SecretText::with_references(text).ok().filter(|_| only);
+            return read.map_or(Self::Broken, Self::Sealed);
         }
         let inner = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
         let whole =
@@ -55,8 +71,8 @@ impl<'a> Reference<'a> {
         }
     }
 
-    /// Reads the secret behind it. One line end at the end of a file is not part of the secret.
-    pub(crate) fn resolve(&self, base_dir: &Path, resolve: &dyn Resolve) -> Result<Secret, ResolveFault> {
+    /// Reads what can be read now. One line end at the end of a file is not part of the secret.
+    pub(crate) fn resolve(self, base_dir: &Path, resolve: &dyn Resolve) -> Result<SecretText, ResolveFault> {
         let secret = match self {
             Self::Env(name) => resolve.env(name)?,
             Self::File(path) => {
@@ -66,16 +82,19 @@ impl<'a> Reference<'a> {
                     text.strip_suffix('\n').map_or(text, |rest| rest.strip_suffix('\r').unwrap_or(rest));
                 Secret::new(text.to_owned())
             }
-            Self::Literal(text) => Secret::new((*text).to_owned()),
+            Self::Sealed(text) => return Ok(text),
+            Self::Literal(text) => {
+                check_text(text)?;
+                return Ok(SecretText::plain(text));
+            }
             Self::Broken => return Err(ResolveFault("not a reference".to_owned())),
         };
-        check_secret(&secret)?;
-        Ok(secret)
+        check_text(secret.reveal())?;
+        Ok(SecretText::known(secret))
     }
 }
 
-fn check_secret(secret: &Secret) -> Result<(), ResolveFault> {
-    let text = secret.reveal();
+fn check_text(text: &str) -> Result<(), ResolveFault> {
     if text.len() > SECRET_BYTES_MAX {
         return Err(ResolveFault(format!("longer than {SECRET_BYTES_MAX} bytes")));
     }
@@ -98,14 +117,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_whole_reference_is_one() {
-        assert_eq!(Reference::parse("${env:A_1}"), Reference::Env("A_1"));
-        assert_eq!(Reference::parse("${file:run/token}"), Reference::File("run/token"));
-        assert_eq!(Reference::parse("plain $HOME"), Reference::Literal("plain $HOME"));
-        for broken in
-            ["${env:}", "${env:A B}", "x${env:A}", "${env:A}x", "${}", "${vault:x}", "${file:}", "${env:A"]
-        {
-            assert_eq!(Reference::parse(broken), Reference::Broken, "{broken}");
+    fn only_a_whole_reference_is_one_but_sealed_parts_are() {
+        assert!(matches!(Reference::parse("${env:A_1}"), Reference::Env("A_1")));
+        assert!(matches!(Reference::parse("${file:run/token}"), Reference::File("run/token")));
+        assert!(matches!(Reference::parse("plain $HOME"), Reference::Literal("plain $HOME")));
+        for sealed in ["${sealed:a}", "Bearer ${sealed:a/b}!", "${sealed:a}${sealed:b}"] {
+            assert!(matches!(Reference::parse(sealed), Reference::Sealed(_)), "{sealed}");
+        }
+        for broken in [
+            "${env:}",
+            "${env:A B}",
+            "x${env:A}",
+            "${env:A}x",
+            "${}",
+            "${vault:x}",
+            "${file:}",
+            "${env:A",
+            "${sealed:}",
+            "${sealed:a",
+            "${sealed:a b}",
+            "${sealed:a}${env:A}",
+            "${HOME}${sealed:a}",
+        ] {
+            assert!(matches!(Reference::parse(broken), Reference::Broken), "{broken}");
         }
     }
 }

@@ -7,6 +7,9 @@ use crate::BoxFuture;
 use crate::fault::Fault;
 use crate::secret::Secret;
 
+/// The sealed store's directory within the state directory.
+pub const DIRECTORY: &str = "sealed";
+
 /// How a reference to the sealed store begins in a text; it ends with `}`.
 pub const REFERENCE: &str = "${sealed:";
 

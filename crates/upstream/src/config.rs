@@ -1,11 +1,12 @@
 //! What an operator says about each upstream server. Must never be built from anything a request says: the
 //! command line, the environment and the address come from the configuration alone.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use model::ids::ServerName;
-use ports::secret::Secret;
+use ports::sealed::SecretText;
 
 /// One upstream server. No `Debug`: it may hold secrets.
 #[derive(Clone)]
@@ -35,12 +36,11 @@ pub enum Transport {
 #[derive(Clone)]
 pub struct Command {
     /// Program and arguments. A program without `/` is looked for in the `PATH` of this process.
-    pub argv: Vec<String>,
-    /// Variables set to these values.
-    pub env: Vec<(String, Secret)>,
-    /// Names of those in `env` whose values are credentials: what the child says is searched for them. So it is
-    /// for variables whose names say so, like `GITHUB_TOKEN`, set or passed on.
-    pub env_secrets: Vec<String>,
+    /// What is secret in them is filled in when the child is started, and nothing it says may hold it.
+    pub argv: Vec<SecretText>,
+    /// Variables set to these values. What is secret in them may not come back; nor may the values of variables
+    /// whose names say so, like `GITHUB_TOKEN`, set or passed on.
+    pub env: Vec<(String, SecretText)>,
     /// Names of variables passed on from the environment of this process, besides [`ENV_ALWAYS`].
     pub env_pass: Vec<String>,
     /// Working directory. Without one, each child gets a private directory of its own under the work
@@ -56,13 +56,31 @@ pub const ENV_ALWAYS: [&str; 7] = ["PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE",
 #[derive(Clone)]
 pub struct HttpTarget {
     /// `http://` or `https://`, without user, password or fragment.
-    pub url: String,
+    pub url: SecretText,
     /// PEM file with certificate authorities that are trusted besides the public ones.
     pub ca_file: Option<PathBuf>,
     /// Whether `http://` may leave this machine: only for a network that is trusted as a whole.
     pub allow_plain: bool,
     /// A credential the operator gave this server, for handshakes and lists. A lease's own goes first.
-    pub bearer: Option<Secret>,
+    pub bearer: Option<SecretText>,
+    /// Headers of every request, besides those of HTTP and MCP.
+    pub headers: Vec<(String, SecretText)>,
+}
+
+impl Transport {
+    /// The names it wants from the sealed store.
+    pub(crate) fn sealed_names(&self) -> BTreeSet<String> {
+        let texts: Vec<&SecretText> = match self {
+            Self::Stdio(command) => {
+                command.argv.iter().chain(command.env.iter().map(|(_, text)| text)).collect()
+            }
+            Self::Http(target) => {
+                let headers = target.headers.iter().map(|(_, text)| text);
+                [&target.url].into_iter().chain(&target.bearer).chain(headers).collect()
+            }
+        };
+        texts.into_iter().flat_map(SecretText::sealed_names).map(str::to_owned).collect()
+    }
 }
 
 /// Which protocol era a server speaks.
@@ -157,6 +175,27 @@ pub enum ConfigError {
         url: String,
         /// What is wrong with it.
         problem: &'static str,
+    },
+    /// A header that cannot be sent.
+    #[error(
+        "server `{server}` has a header `{name}` that cannot be sent; a value is visible ASCII and spaces"
+    )]
+    Header {
+        /// Which server.
+        server: ServerName,
+        /// Which header.
+        name: String,
+    },
+    /// The bearer cannot be sent.
+    #[error("server `{0}` has a bearer that cannot be sent; it is visible ASCII without spaces")]
+    Bearer(ServerName),
+    /// A secret it wants is not in the sealed store.
+    #[error("server `{server}`: {missing}")]
+    Missing {
+        /// Which server.
+        server: ServerName,
+        /// Which secret.
+        missing: ports::sealed::Missing,
     },
     /// The file of certificate authorities cannot be used.
     #[error("server `{server}` has ca_file `{file}`: {problem}")]

@@ -7,6 +7,8 @@ use model::denial::Reason;
 use model::ids::ServerName;
 use ports::upstream::{Sent, UpstreamFault};
 
+use crate::config::ConfigError;
+
 /// Nothing left this process.
 pub(crate) fn not_sent(reason: Reason, server: &ServerName, what: impl Display) -> UpstreamFault {
     UpstreamFault { sent: Sent::No, reason, private: format!("server `{server}`: {what}") }
@@ -20,6 +22,11 @@ pub(crate) fn maybe_sent(reason: Reason, server: &ServerName, what: impl Display
 /// The upstream cannot be reached or used, and nothing was sent.
 pub(crate) fn unavailable(server: &ServerName, what: impl Display) -> UpstreamFault {
     not_sent(Reason::UpstreamUnavailable, server, what)
+}
+
+/// What the configuration says came to nothing that can be used; nothing was sent.
+pub(crate) fn unusable(error: &ConfigError) -> UpstreamFault {
+    UpstreamFault { sent: Sent::No, reason: Reason::UpstreamUnavailable, private: error.to_string() }
 }
 
 /// The upstream broke the protocol after something was sent.

@@ -8,6 +8,7 @@ use model::json::RawJson;
 use ports::secret::Secret;
 use ports::upstream::{Answer, Progress, UpstreamFault};
 
+use crate::credentials;
 use crate::fault::leaked;
 
 /// Shorter values are not looked for: they are found by chance.
@@ -25,10 +26,11 @@ impl Guard {
     pub(crate) fn of<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
         let mut needles = Vec::new();
         for secret in secrets {
-            let secret = secret.reveal();
-            if secret.len() >= SECRET_BYTES_MIN {
-                needles.push(secret.to_owned());
-                needles.extend(base64_forms(secret.as_bytes()));
+            for part in credentials::of(secret.reveal()) {
+                if part.len() >= SECRET_BYTES_MIN {
+                    needles.push(part.to_owned());
+                    needles.extend(base64_forms(part.as_bytes()));
+                }
             }
         }
         needles.sort_unstable();

@@ -4,9 +4,11 @@
 mod call;
 mod dial;
 mod exchange;
+mod filled;
 mod handshake;
 mod response;
 mod site;
+mod sites;
 mod target;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -27,8 +29,8 @@ use ports::upstream::{Forward, ResultStream, UpstreamFault};
 
 use self::call::HttpStream;
 use self::handshake::Replied;
-pub(crate) use self::site::Site;
-use self::site::{Session, header};
+use self::site::{Session, Site, header};
+pub(crate) use self::sites::Sites;
 use crate::connection::Call;
 use crate::definitions::{Definitions, Listed, Lister, Page, Verified};
 use crate::fault::{before_call, not_sent, unavailable};

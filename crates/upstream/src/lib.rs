@@ -5,6 +5,7 @@
 
 pub mod config;
 mod connection;
+mod credentials;
 mod definitions;
 mod fault;
 mod guard;
@@ -23,6 +24,7 @@ use model::denial::Reason;
 use model::ids::{AgentId, ServerName};
 use ports::BoxFuture;
 use ports::definitions::DefinitionObserver;
+use ports::sealed::SealedSecrets;
 use ports::upstream::{Forward, ResultStream, UpstreamFault, Upstreams as Port};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -30,7 +32,7 @@ use tokio::time::Instant;
 pub use crate::config::{Command, ConfigError, Era, HttpTarget, Limits, ServerConfig, Transport};
 use crate::connection::Call;
 use crate::fault::{not_sent, unavailable};
-use crate::server::Server;
+use crate::server::{Means, Server};
 
 /// Most time for ending everything; then this process leaves, and children are killed with it.
 const SHUTDOWN: Duration = Duration::from_secs(5);
@@ -43,15 +45,18 @@ pub struct Upstreams {
 impl Upstreams {
     /// Checks the configuration. Nothing is started or connected before the first call or refresh.
     ///
-    /// Children without a configured directory get private ones under `work_dir`.
+    /// Children without a configured directory get private ones under `work_dir`. What servers want from the sealed
+    /// store is read whenever one of their children or connections is started.
     ///
     /// # Errors
     /// Everything that is wrong, at once.
     pub fn new(
         configs: Vec<ServerConfig>,
         observer: &Arc<dyn DefinitionObserver>,
+        sealed: &Arc<dyn SealedSecrets>,
         work_dir: PathBuf,
     ) -> Result<Self, Vec<ConfigError>> {
+        let means = Means { observer: Arc::clone(observer), sealed: Arc::clone(sealed), work_dir };
         let (mut servers, mut errors) = (HashMap::new(), Vec::new());
         for config in configs {
             let name = config.name.clone();
@@ -59,7 +64,7 @@ impl Upstreams {
                 errors.push(ConfigError::Duplicate(name));
                 continue;
             }
-            match checked(config, observer, &work_dir) {
+            match checked(config, &means) {
                 Ok(server) => drop(servers.insert(name, Arc::new(server))),
                 Err(error) => errors.push(error),
             }
@@ -93,19 +98,15 @@ impl Upstreams {
     }
 }
 
-fn checked(
-    config: ServerConfig,
-    observer: &Arc<dyn DefinitionObserver>,
-    work_dir: &std::path::Path,
-) -> Result<Server, ConfigError> {
+fn checked(config: ServerConfig, means: &Means) -> Result<Server, ConfigError> {
+    let no_program =
+        |command: &Command| command.argv.first().is_none_or(|program| program.as_plain() == Some(""));
     let http = match &config.transport {
-        Transport::Stdio(command) if command.argv.first().is_none_or(String::is_empty) => {
-            return Err(ConfigError::NoCommand(config.name));
-        }
+        Transport::Stdio(command) if no_program(command) => return Err(ConfigError::NoCommand(config.name)),
         Transport::Stdio(_) => None,
-        Transport::Http(target) => Some(Arc::new(http::Site::new(&config, target)?)),
+        Transport::Http(target) => Some(http::Sites::new(&config, target)?),
     };
-    Ok(Server::new(config, Arc::clone(observer), work_dir.to_path_buf(), http))
+    Ok(Server::new(config, means.clone(), http))
 }
 
 impl Port for Upstreams {

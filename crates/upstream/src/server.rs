@@ -7,27 +7,36 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use model::denial::Reason;
 use model::ids::AgentId;
 use ports::definitions::DefinitionObserver;
+use ports::sealed::{SealedSecrets, SealedValues};
 use ports::secret::Secret;
 use ports::upstream::UpstreamFault;
 use tokio::task::JoinSet;
 
 use crate::config::{ServerConfig, Transport};
 use crate::connection::Connection;
-use crate::fault::{before_call, not_sent, unavailable};
+use crate::fault::{before_call, not_sent, unavailable, unusable};
 use crate::http::{self, HttpConnection};
 use crate::lane::{Lane, LaneKey};
-use crate::stdio::StdioConnection;
+use crate::stdio::{Launch, StdioConnection};
 
 /// One server.
 pub(crate) struct Server {
     pub(crate) config: ServerConfig,
-    observer: Arc<dyn DefinitionObserver>,
-    /// Where children without a configured directory get theirs.
-    work_dir: PathBuf,
+    means: Means,
     /// Set for HTTP servers.
-    http: Option<Arc<http::Site>>,
+    http: Option<http::Sites>,
     lanes: Mutex<Lanes>,
     one_refresh: tokio::sync::Mutex<()>,
+}
+
+/// What every server is given.
+#[derive(Clone)]
+pub(crate) struct Means {
+    pub(crate) observer: Arc<dyn DefinitionObserver>,
+    /// Asked whenever something is started.
+    pub(crate) sealed: Arc<dyn SealedSecrets>,
+    /// Where children without a configured directory get theirs.
+    pub(crate) work_dir: PathBuf,
 }
 
 #[derive(Default)]
@@ -37,14 +46,9 @@ struct Lanes {
 }
 
 impl Server {
-    pub(crate) fn new(
-        config: ServerConfig,
-        observer: Arc<dyn DefinitionObserver>,
-        work_dir: PathBuf,
-        http: Option<Arc<http::Site>>,
-    ) -> Self {
+    pub(crate) fn new(config: ServerConfig, means: Means, http: Option<http::Sites>) -> Self {
         let one_refresh = tokio::sync::Mutex::new(());
-        Self { config, observer, work_dir, http, lanes: Mutex::default(), one_refresh }
+        Self { config, means, http, lanes: Mutex::default(), one_refresh }
     }
 
     fn lanes(&self) -> MutexGuard<'_, Lanes> {
@@ -99,20 +103,34 @@ impl Server {
         directory: &str,
         credential: Option<&Secret>,
     ) -> Result<Arc<Connection>, UpstreamFault> {
-        let observer = Arc::clone(&self.observer);
+        let name = &self.config.name;
+        let observer = Arc::clone(&self.means.observer);
+        let values = self.sealed_values().await?;
         let connection = match (&self.config.transport, &self.http) {
             (Transport::Stdio(command), _) => {
-                let private = self.work_dir.join(self.config.name.as_str()).join(directory);
-                Connection::Stdio(StdioConnection::start(&self.config, command, &private, observer).await?)
+                let launch = Launch::of(command, &values).map_err(|missing| unavailable(name, missing))?;
+                let private = self.means.work_dir.join(name.as_str()).join(directory);
+                Connection::Stdio(StdioConnection::start(&self.config, launch, &private, observer).await?)
             }
-            (Transport::Http(_), Some(site)) => {
-                Connection::Http(HttpConnection::start(site, observer, credential).await?)
+            (Transport::Http(_), Some(sites)) => {
+                let site = sites.at(&self.config, &values).map_err(|e| unusable(&e))?;
+                Connection::Http(HttpConnection::start(&site, observer, credential).await?)
             }
             (Transport::Http(_), None) => {
                 return Err(unavailable(&self.config.name, "its address was never checked"));
             }
         };
         Ok(Arc::new(connection))
+    }
+
+    /// What it wants from the sealed store, as it is now.
+    async fn sealed_values(&self) -> Result<SealedValues, UpstreamFault> {
+        let names = self.config.transport.sealed_names();
+        if names.is_empty() {
+            return Ok(SealedValues::new());
+        }
+        let values = self.means.sealed.values(&names).await;
+        values.map_err(|fault| unavailable(&self.config.name, fault))
     }
 
     /// Lists the tools now: on the shared lane, or on a connection made for it alone.

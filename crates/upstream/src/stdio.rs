@@ -5,6 +5,7 @@ mod call;
 mod child;
 mod environment;
 mod handshake;
+mod launch;
 mod pipes;
 mod stderr;
 mod table;
@@ -24,8 +25,9 @@ use ports::definitions::DefinitionObserver;
 use ports::upstream::{ResultStream, UpstreamFault};
 use tokio::sync::mpsc;
 
+pub(crate) use self::launch::Launch;
 use self::table::Table;
-use crate::config::{Command, Limits, ServerConfig};
+use crate::config::{Limits, ServerConfig};
 use crate::connection::Call;
 use crate::definitions::{Definitions, Lister, Page, Verified};
 use crate::fault::{before_call, maybe_sent, unavailable, violation};
@@ -56,11 +58,11 @@ impl StdioConnection {
     /// In words for an operator; the child is stopped.
     pub(crate) async fn start(
         config: &ServerConfig,
-        command: &Command,
+        launch: Launch,
         private_dir: &Path,
         observer: Arc<dyn DefinitionObserver>,
     ) -> Result<Arc<Self>, UpstreamFault> {
-        let spawned = child::spawn(&config.name, command, private_dir, config.limits.stop)
+        let spawned = child::spawn(&config.name, &launch, private_dir, config.limits.stop)
             .map_err(|why| unavailable(&config.name, why))?;
         let (outbox, inbox) = mpsc::channel(OUTBOX);
         let connection = Arc::new(Self {
@@ -70,11 +72,12 @@ impl StdioConnection {
             table: Table::default(),
             outbox,
             handle: spawned.handle,
-            guard: environment::guarded(command),
+            guard: environment::guarded(&launch),
             definitions: Definitions::new(config.name.clone(), config.limits, observer),
             relisting: AtomicBool::new(false),
             served: AtomicBool::new(false),
         });
+        drop(launch);
         tokio::spawn(pipes::write(spawned.stdin, inbox, connection.handle.stopping()));
         tokio::spawn(pipes::read(Arc::downgrade(&connection), spawned.stdout));
         match connection.make_ready(config).await {

@@ -3,20 +3,21 @@
 use std::collections::BTreeSet;
 
 use model::ids::{GroupName, ServerName, ToolName};
-use ports::secret::Secret;
+use ports::sealed::{REFERENCE, SecretText};
 
 use super::hosts::{Reach, reach};
-use super::{Surroundings, path};
+use super::secrets::Place;
+use super::{Surroundings, headers, path, secrets};
 use crate::domain::{Era, Http, Server, Stdio, Transport};
 use crate::problem::shown;
 use crate::read::{At, Reader, Says, Table};
-use crate::resolve::{Reference, is_variable_name};
+use crate::resolve::is_variable_name;
 
 /// Most servers of one configuration.
 const SERVERS_MAX: usize = 256;
 
 const ONLY_STDIO: [&str; 3] = ["env", "env_pass", "cwd"];
-const ONLY_HTTP: [&str; 3] = ["bearer", "ca_file", "dangerous_plaintext"];
+const ONLY_HTTP: [&str; 4] = ["bearer", "headers", "ca_file", "dangerous_plaintext"];
 
 pub(super) fn servers(
     reader: &mut Reader<'_>,
@@ -88,46 +89,64 @@ fn foreign(reader: &mut Reader<'_>, table: &Table<'_, '_>, names: &[&str], with:
 }
 
 fn stdio(reader: &mut Reader<'_>, table: &Table<'_, '_>, around: &Surroundings<'_>) -> Option<Stdio> {
-    let (env, env_secrets) = env(reader, table, around);
+    let env = env(reader, table, around);
     let env_pass = env_pass(reader, table, &env);
     let given = reader.text(table, "cwd");
     let cwd = given.map(|given| path(reader, &table.key("cwd"), &given, around));
-    let command = reader.list(table, "command")?;
-    let key = table.key("command");
-    for part in &command.value {
-        if part.value.contains('\0') {
-            let says = Says { got: "a NUL byte", want: "text without NUL", fix: "remove it" };
-            reader.note(part.offset, &key, &says);
-        }
-    }
-    let mut parts = command.value.into_iter().map(|part| part.value);
-    let program = parts.next().filter(|program| !program.is_empty());
-    if program.is_none() {
-        let fix = "write it like `[\"npx\", \"-y\", \"some-server\"]`";
-        let says = Says { got: "no program", want: "a program and its arguments", fix };
-        reader.note(command.offset, &key, &says);
-    }
-    Some(Stdio { program: program?, args: parts.collect(), env, env_secrets, env_pass, cwd })
+    let given = reader.list(table, "command")?;
+    let (program, args) = command(reader, &table.key("command"), given, around)?;
+    Some(Stdio { program, args, env, env_pass, cwd })
 }
 
-/// The variables, and the names of those written as references.
+fn command(
+    reader: &mut Reader<'_>,
+    key: &str,
+    given: At<Vec<At<String>>>,
+    around: &Surroundings<'_>,
+) -> Option<(String, Vec<SecretText>)> {
+    let mut parts = Vec::new();
+    for part in &given.value {
+        if part.value.contains('\0') {
+            let says = Says { got: "a NUL byte", want: "text without NUL", fix: "remove it" };
+            reader.note(part.offset, key, &says);
+        }
+        parts.extend(secrets::embedded(reader, part, &Place { key, around, form: &secrets::ANY }));
+    }
+    let program = given.value.first().filter(|program| !program.value.is_empty());
+    let Some(program) = program else {
+        let fix = "write it like `[\"npx\", \"-y\", \"some-server\"]`";
+        let says = Says { got: "no program", want: "a program and its arguments", fix };
+        reader.note(given.offset, key, &says);
+        return None;
+    };
+    if program.value.contains(REFERENCE) {
+        let fix = "write the program as it is; its arguments may be secret";
+        let says = Says { got: "a reference as the program", want: "a path or a name", fix };
+        reader.note(program.offset, key, &says);
+    }
+    let args = parts.into_iter().skip(1).collect();
+    Some((program.value.clone(), args))
+}
+
 fn env(
     reader: &mut Reader<'_>,
     table: &Table<'_, '_>,
     around: &Surroundings<'_>,
-) -> (Vec<(String, Secret)>, Vec<String>) {
-    let (mut env, mut referenced) = (Vec::new(), Vec::new());
+) -> Vec<(String, SecretText)> {
+    let mut env = Vec::new();
     for (name, value) in reader.map(table, "env") {
         let key = format!("{}.{}", table.key("env"), name.value);
         variable(reader, &key, &name);
-        if let Some(secret) = secret(reader, &key, &value, around) {
-            if !matches!(Reference::parse(&value.value), Reference::Literal(_)) {
-                referenced.push(name.value.clone());
-            }
-            env.push((name.value, secret));
+        if let Some(text) = secrets::value(reader, &key, &value, around) {
+            secrets::check(
+                reader,
+                &At { value: &text, offset: value.offset },
+                &Place { key: &key, around, form: &secrets::ANY },
+            );
+            env.push((name.value, text));
         }
     }
-    (env, referenced)
+    env
 }
 
 fn variable(reader: &mut Reader<'_>, key: &str, name: &At<String>) {
@@ -138,7 +157,7 @@ fn variable(reader: &mut Reader<'_>, key: &str, name: &At<String>) {
     }
 }
 
-fn env_pass(reader: &mut Reader<'_>, table: &Table<'_, '_>, env: &[(String, Secret)]) -> Vec<String> {
+fn env_pass(reader: &mut Reader<'_>, table: &Table<'_, '_>, env: &[(String, SecretText)]) -> Vec<String> {
     let key = table.key("env_pass");
     let Some(given) = reader.list(table, "env_pass") else {
         return Vec::new();
@@ -157,83 +176,67 @@ fn env_pass(reader: &mut Reader<'_>, table: &Table<'_, '_>, env: &[(String, Secr
     given.value.into_iter().map(|name| name.value).collect()
 }
 
-/// The secret behind a value; noted and `None` when it cannot be read.
-fn secret(
-    reader: &mut Reader<'_>,
-    key: &str,
-    given: &At<String>,
-    around: &Surroundings<'_>,
-) -> Option<Secret> {
-    let reference = Reference::parse(&given.value);
-    let source = match &reference {
-        Reference::Env(name) => format!("the environment variable `{name}`"),
-        Reference::File(path) => format!("the file {}", shown(path)),
-        Reference::Literal(_) => "this text".to_owned(),
-        Reference::Broken => {
-            let want = "plain text, or exactly one of `\"${env:NAME}\"`, `\"${file:path}\"`";
-            let fix = "let the reference be the whole value";
-            reader.note(given.offset, key, &Says { got: "text with `${` in it (not shown)", want, fix });
-            return None;
-        }
-    };
-    match reference.resolve(around.base_dir, around.resolve) {
-        Ok(secret) => Some(secret),
-        Err(fault) => {
-            let got = format!("{source}, which cannot be used: {fault}");
-            let fix = "set the variable or write the file before starting";
-            reader.note(given.offset, key, &Says { got: &got, want: "text that can be read", fix });
-            None
-        }
-    }
-}
-
 fn http(reader: &mut Reader<'_>, table: &Table<'_, '_>, around: &Surroundings<'_>) -> Option<Http> {
     let dangerous_plaintext = reader.bool(table, "dangerous_plaintext");
     let bearer = bearer(reader, table, around);
+    let headers = headers::headers(reader, table, around);
     let ca_file = reader.text(table, "ca_file");
     let ca_offset = ca_file.as_ref().map(|given| given.offset);
     let ca_file = ca_file.map(|given| path(reader, &table.key("ca_file"), &given, around));
-    let url = reader.text(table, "url")?;
+    let given = reader.text(table, "url")?;
+    let url =
+        secrets::embedded(reader, &given, &Place { key: &table.key("url"), around, form: &secrets::URL })?;
+    let written = secrets::with_placeholders(&url);
+    // What begins with a reference is known once it is read; it is checked then, and when it is connected to.
+    if !written.starts_with(secrets::PLACEHOLDER) {
+        let reached = reach(&written);
+        url_form(reader, table, &given, reached, dangerous_plaintext);
+        if let (Some(offset), Some(Reach::Loopback | Reach::Plaintext)) = (ca_offset, reached) {
+            let says =
+                Says { got: "certificates for an `http://` URL", want: "`https://`", fix: "remove it" };
+            reader.note(offset, &table.key("ca_file"), &says);
+        }
+    }
+    Some(Http { url, bearer, headers, ca_file, dangerous_plaintext })
+}
+
+fn url_form(
+    reader: &mut Reader<'_>,
+    table: &Table<'_, '_>,
+    given: &At<String>,
+    reached: Option<Reach>,
+    dangerous_plaintext: bool,
+) {
     let key = table.key("url");
-    let reached = reach(&url.value);
     match reached {
         None => {
             let want = "an `https://` URL without user name, password or `#`";
             let fix = "write it like `\"https://mcp.example.com/mcp\"`; a credential goes into `bearer`";
-            reader.note(url.offset, &key, &Says { got: "something else (not shown)", want, fix });
+            reader.note(given.offset, &key, &Says { got: "something else (not shown)", want, fix });
         }
         Some(Reach::Plaintext) if !dangerous_plaintext => {
             let want = "`https://`, or `http://` to this machine";
             let fix = "use `https://`, or set `dangerous_plaintext = true` for this server";
-            reader.note(url.offset, &key, &Says { got: "`http://` to another machine", want, fix });
+            reader.note(given.offset, &key, &Says { got: "`http://` to another machine", want, fix });
         }
         Some(_) => {}
     }
-    if let (Some(offset), Some(Reach::Loopback | Reach::Plaintext)) = (ca_offset, reached) {
-        let says = Says { got: "certificates for an `http://` URL", want: "`https://`", fix: "remove it" };
-        reader.note(offset, &table.key("ca_file"), &says);
-    }
-    Some(Http { url: url.value, bearer, ca_file, dangerous_plaintext })
 }
 
-fn bearer(reader: &mut Reader<'_>, table: &Table<'_, '_>, around: &Surroundings<'_>) -> Option<Secret> {
+fn bearer(reader: &mut Reader<'_>, table: &Table<'_, '_>, around: &Surroundings<'_>) -> Option<SecretText> {
     let given = reader.text(table, "bearer")?;
     let key = table.key("bearer");
-    if matches!(Reference::parse(&given.value), Reference::Literal(_)) {
-        let want = "`\"${file:path}\"` or `\"${env:NAME}\"`";
-        let fix = "put the secret into a file of mode 0600, name that file here, and replace the secret, since it was written down";
-        reader.note(given.offset, &key, &Says { got: "a literal (not shown)", want, fix });
+    if !secrets::is_whole_reference(&given.value) {
+        secrets::literal(reader, &key, given.offset);
         return None;
     }
-    let secret = secret(reader, &key, &given, around)?;
-    let sendable = |b: u8| b.is_ascii_graphic();
-    if secret.reveal().is_empty() || !secret.reveal().bytes().all(sendable) {
-        let want = "visible ASCII characters without spaces, as a header can carry";
-        let fix = "check what the file or variable holds";
-        reader.note(given.offset, &key, &Says { got: "a secret with other characters", want, fix });
-        return None;
-    }
-    Some(secret)
+    let text = secrets::value(reader, &key, &given, around)?;
+    secrets::check(
+        reader,
+        &At { value: &text, offset: given.offset },
+        &Place { key: &key, around, form: &secrets::BEARER },
+    );
+    Some(text)
 }
 
 fn environment(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> String {

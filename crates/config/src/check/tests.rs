@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
+use ports::sealed::{SealedValues, SecretText};
 use ports::secret::Secret;
 use proptest::prelude::*;
 
 use crate::keys::{KEYS, Kind, Section};
-use crate::{Config, ConfigProblem, Era, Resolve, ResolveFault, Transport};
+use crate::{Config, ConfigProblem, Era, Resolve, ResolveFault, Server, Transport};
 
-/// Knows `TOKEN`, `SPACED` and `run/token`.
+/// Knows `TOKEN`, `SPACED`, `run/token`, and the sealed `git/token`, `spaced` and `url`.
 struct Given;
 
 impl Resolve for Given {
@@ -24,6 +25,17 @@ impl Resolve for Given {
         match path.to_str() {
             Some("/etc/callgate/run/token") => Ok(Secret::new("from-file\n".to_owned())),
             _ => Err(ResolveFault("no such file".to_owned())),
+        }
+    }
+
+    fn sealed(&self, directory: &Path, name: &str) -> Result<Option<Secret>, ResolveFault> {
+        assert_eq!(directory, Path::new("/etc/callgate/state/sealed"));
+        match name {
+            "git/token" => Ok(Some(Secret::new("sealed-token".to_owned()))),
+            "spaced" => Ok(Some(Secret::new("two words".to_owned()))),
+            "url" => Ok(Some(Secret::new("https://a.example/secret/mcp".to_owned()))),
+            "locked" => Err(ResolveFault("permission denied".to_owned())),
+            _ => Ok(None),
         }
     }
 }
@@ -65,7 +77,7 @@ fn the_documented_defaults_are_the_real_ones() {
             text.push_str("command = [\"a\"]\n");
         }
         for key in section.keys().filter(|key| !key.default.is_empty()) {
-            if section != Section::Server || key.name != "dangerous_plaintext" {
+            if section != Section::Server || !["headers", "dangerous_plaintext"].contains(&key.name) {
                 text.push_str(&format!("{} = {}\n", key.name, key.default));
             }
         }
@@ -118,17 +130,90 @@ fn servers_are_read_and_secrets_resolved() {
     let Transport::Stdio(stdio) = &files.transport else { panic!("a child") };
     assert_eq!((stdio.program.as_str(), stdio.args.len()), ("node", 2));
     assert_eq!(stdio.cwd, None);
-    let env: Vec<_> = stdio.env.iter().map(|(name, value)| (name.as_str(), value.reveal())).collect();
-    assert_eq!(env, [("FILE", "from-file"), ("PLAIN", "x"), ("TOKEN", "from-env")]);
-    assert_eq!(stdio.env_secrets, ["FILE", "TOKEN"]);
+    let env: Vec<_> = stdio.env.iter().map(|(name, value)| (name.as_str(), read(value))).collect();
+    let read_now = |text: &str, secret| (text.to_owned(), secret);
+    assert_eq!(
+        env,
+        [("FILE", read_now("from-file", 1)), ("PLAIN", read_now("x", 0)), ("TOKEN", read_now("from-env", 1))]
+    );
     assert_eq!(stdio.env_pass, ["PATH"]);
     assert_eq!(files.secret_tools.len(), 1);
     let Transport::Http(http) = &remote.transport else { panic!("a url") };
-    assert_eq!(http.bearer.as_ref().map(Secret::reveal), Some("from-file"));
+    assert_eq!(http.bearer.as_ref().map(read), Some(read_now("from-file", 1)));
     assert_eq!(http.ca_file.as_deref(), Some(Path::new("/etc/callgate/ca.pem")));
     assert_eq!(
         (remote.era, remote.shareable, remote.environment.as_str()),
         (Era::Modern, true, "production")
+    );
+}
+
+/// What a text is without the sealed store, and how many secrets it holds.
+fn read(text: &SecretText) -> (String, usize) {
+    let filled = text.fill(&SealedValues::new()).unwrap();
+    (filled.text.reveal().to_owned(), filled.secrets.len())
+}
+
+const SEALED: &str = r#"
+[servers.child]
+command = ["npx", "server", "--token=${sealed:git/token}", "${HOME}"]
+env = { TOKEN = "${sealed:git/token}", DSN = "pg://u:${sealed:git/token}@h/" }
+[servers.remote]
+url = "${sealed:url}"
+bearer = "${sealed:git/token}"
+headers = { X-Org = "acme", "X-Api-Key" = "${env:TOKEN}", Cookie = "a=${sealed:git/token}" }
+"#;
+
+#[test]
+fn sealed_references_stay_names_until_a_server_starts() {
+    let config = parse(SEALED).map_err(|problems| format!("{problems:?}")).ok().unwrap();
+    assert_eq!(config.warnings, []);
+    let texts: Vec<_> = config.servers.iter().flat_map(Server::secret_texts).collect();
+    let written: Vec<_> = texts.iter().map(|(key, text)| format!("{key}: {}", text.as_written())).collect();
+    assert_eq!(
+        written,
+        [
+            "servers.child.command: server",
+            "servers.child.command: --token=${sealed:git/token}",
+            "servers.child.command: ${HOME}",
+            "servers.child.env.DSN: pg://u:${sealed:git/token}@h/",
+            "servers.child.env.TOKEN: ${sealed:git/token}",
+            "servers.remote.url: ${sealed:url}",
+            "servers.remote.bearer: ${sealed:git/token}",
+            "servers.remote.headers.cookie: a=${sealed:git/token}",
+            "servers.remote.headers.x-api-key: [secret]",
+            "servers.remote.headers.x-org: acme",
+        ]
+    );
+    assert!(config.weakenings().iter().any(|line| line.contains("`servers.child.command`")));
+}
+
+#[test]
+fn what_the_sealed_store_lacks_is_a_warning_and_no_problem() {
+    let text = r#"
+[servers.child]
+command = ["a", "${sealed:gone}"]
+env = { A = "${sealed:locked}" }
+[servers.remote]
+url = "${sealed:git/token}"
+bearer = "${sealed:spaced}"
+headers = { X-A = "x ${sealed:also/gone}" }
+"#;
+    let config = parse(text).map_err(|problems| format!("{problems:?}")).ok().unwrap();
+    let lines: Vec<_> = config.warnings.iter().map(ToString::to_string).collect();
+    assert!(
+        lines == include_str!("../../tests/wrong/sealed.out").lines().collect::<Vec<_>>(),
+        "found:\n{}",
+        lines.join("\n")
+    );
+    let none_shown = ["two words", "sealed-token"];
+    assert!(lines.iter().all(|line| none_shown.iter().all(|secret| !line.contains(secret))));
+}
+
+#[test]
+fn headers_have_their_own_problems() {
+    check(
+        include_str!("../../tests/wrong/headers.toml"),
+        &include_str!("../../tests/wrong/headers.out").lines().collect::<Vec<_>>(),
     );
 }
 
@@ -181,6 +266,9 @@ fn a_secret_in_the_wrong_place_is_never_repeated() {
         format!("[servers.a]\nurl = \"https://a.example/\"\nbearer = \"{secret}\""),
         format!("[servers.a]\nurl = \"https://a.example/\"\nbearer = [\"{secret}\"]"),
         format!("[servers.a]\nurl = \"https://u:{secret}@a.example/\""),
+        format!("[servers.a]\nurl = \"https://a.example/\"\nheaders = {{ Authorization = \"{secret}\" }}"),
+        format!("[servers.a]\nurl = \"https://a.example/\"\nheaders = {{ X-A = \"{secret}\\n\" }}"),
+        format!("[servers.a]\ncommand = [\"a\", \"${{sealed:{secret} }}\"]"),
         format!("[servers.a]\ncommand = [\"a\"]\nenv = {{ A = \"x${{{secret}\" }}"),
         format!("[servers.a]\ncommand = [\"a\"]\nenv = {{ A = [\"{secret}\"] }}"),
         format!("[servers.a]\ncommand = [\"a\"]\nenv = \"{secret}\""),
@@ -219,6 +307,9 @@ fn line() -> impl Strategy<Value = String> {
         Just("[]".to_owned()),
         Just("[1, \"a\", []]".to_owned()),
         Just("{ A = \"${env:TOKEN}\", b = 1 }".to_owned()),
+        Just("{ host = \"a\", x = \"${sealed:gone}\" }".to_owned()),
+        Just("\"${sealed:git/token}\"".to_owned()),
+        Just("[\"a\", \"${sealed:\", \"${sealed:gone}\"]".to_owned()),
         Just("\"${file:run/token}\"".to_owned()),
         "\"[ -!#-\\[\\]-~é]{0,20}\"",
     ];
@@ -275,6 +366,6 @@ proptest! {
 #[test]
 fn keys_that_hold_secrets_are_known_to_hide() {
     let hiding: Vec<_> = KEYS.iter().filter(|key| key.kind.hides()).map(|key| key.name).collect();
-    assert_eq!(hiding, ["env", "bearer"]);
+    assert_eq!(hiding, ["env", "bearer", "headers"]);
     assert!(!Kind::Text.hides());
 }

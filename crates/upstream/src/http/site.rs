@@ -9,13 +9,13 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
 use mcp::version::{Era as Spoken, ProtocolVersion};
-use model::bytes_eq::constant_time_eq;
 use model::ids::ServerName;
 use ports::secret::Secret;
 use tokio::time::Instant;
 
 use super::dial::{Dialer, tls_config};
 use super::exchange::{Exchange, Pool};
+use super::filled::{Filled, same};
 use super::response::Response;
 use super::target::Target;
 use crate::config::{ConfigError, Era, HttpTarget, Limits, ServerConfig};
@@ -37,7 +37,7 @@ pub(crate) struct Site {
     pub(super) server: ServerName,
     pub(super) limits: Limits,
     pub(super) era: Era,
-    bearer: Option<Secret>,
+    pub(super) filled: Filled,
     guard: Arc<Guard>,
     pool: Arc<Pool>,
     path: Uri,
@@ -49,30 +49,26 @@ impl Site {
     /// Checks the address and reads the authorities.
     ///
     /// # Errors
-    /// What is wrong with the configuration.
-    pub(crate) fn new(config: &ServerConfig, http: &HttpTarget) -> Result<Self, ConfigError> {
+    /// What is wrong with the configuration, or with what was filled in.
+    pub(super) fn new(config: &ServerConfig, http: &HttpTarget, filled: Filled) -> Result<Self, ConfigError> {
         let bad_url = |problem| ConfigError::Url {
             server: config.name.clone(),
-            url: http.url.chars().take(200).flat_map(char::escape_default).collect(),
+            url: http.url.as_written().chars().take(200).flat_map(char::escape_default).collect(),
             problem,
         };
-        let target = Target::parse(&http.url, http.allow_plain).map_err(bad_url)?;
-        let tls = tls_config(http.ca_file.as_deref()).map_err(|problem| match &http.ca_file {
-            Some(file) => {
-                let (server, file) = (config.name.clone(), file.display().to_string());
-                ConfigError::Authorities { server, file, problem }
-            }
-            None => ConfigError::Tls(problem),
-        })?;
-        let base = base_headers(&target.authority).ok_or_else(|| bad_url("its host is not a valid name"))?;
+        let target = Target::parse(filled.url.reveal(), http.allow_plain).map_err(bad_url)?;
+        let tls = tls_config(http.ca_file.as_deref()).map_err(authorities(config, http))?;
+        let mut base =
+            base_headers(&target.authority).ok_or_else(|| bad_url("its host is not a valid name"))?;
+        base.extend(filled.headers(&config.name)?);
         let path = target.path.parse().map_err(|_| bad_url("its path is not valid"))?;
         let dialer = Dialer::new(target, tls).map_err(bad_url)?;
         Ok(Self {
             server: config.name.clone(),
             limits: config.limits,
             era: config.era,
-            bearer: http.bearer.clone(),
-            guard: Arc::new(Guard::of(&http.bearer)),
+            guard: Arc::new(Guard::of(&filled.secrets)),
+            filled,
             pool: Arc::new(Pool::new(dialer)),
             path,
             base,
@@ -100,11 +96,10 @@ impl Site {
 
     /// What may not come back to a request with this credential.
     pub(super) fn guard(&self, credential: Option<&Secret>) -> Arc<Guard> {
-        let configured = self.bearer.as_ref();
-        match (credential, configured) {
+        match (credential, &self.filled.bearer) {
             (None, _) => Arc::clone(&self.guard),
             (Some(leased), Some(own)) if same(leased, own) => Arc::clone(&self.guard),
-            (Some(leased), _) => Arc::new(Guard::of(configured.into_iter().chain([leased]))),
+            (Some(leased), _) => Arc::new(Guard::of(self.filled.secrets.iter().chain([leased]))),
         }
     }
 
@@ -124,7 +119,7 @@ impl Site {
         for (name, value) in headers {
             out.insert(name, value.clone());
         }
-        let bearer = credential.or(self.bearer.as_ref());
+        let bearer = credential.or(self.filled.bearer.as_ref());
         if let Some(value) = bearer.and_then(authorization) {
             out.insert(AUTHORIZATION, value);
         }
@@ -155,8 +150,16 @@ pub(super) fn header(name: &str, value: &str) -> Option<(HeaderName, HeaderValue
     Some((HeaderName::from_bytes(name.as_bytes()).ok()?, HeaderValue::from_str(value).ok()?))
 }
 
-fn same(one: &Secret, other: &Secret) -> bool {
-    constant_time_eq(one.reveal().as_bytes(), other.reveal().as_bytes())
+/// For `map_err`: what is wrong with the certificate authorities.
+pub(super) fn authorities(
+    config: &ServerConfig,
+    http: &HttpTarget,
+) -> impl FnOnce(String) -> ConfigError + use<> {
+    let (server, file) = (config.name.clone(), http.ca_file.clone());
+    move |problem| match file {
+        Some(file) => ConfigError::Authorities { server, file: file.display().to_string(), problem },
+        None => ConfigError::Tls(problem),
+    }
 }
 
 fn authorization(secret: &Secret) -> Option<HeaderValue> {

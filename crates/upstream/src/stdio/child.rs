@@ -11,13 +11,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::ids::ServerName;
+use ports::secret::Secret;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::sync::watch;
 
 use super::environment;
+use super::launch::Launch;
 use super::stderr::{self, Tail};
-use crate::config::Command;
 
 /// A running child: its pipes, and the handle that stops it.
 pub(super) struct Spawned {
@@ -66,17 +67,18 @@ impl Handle {
 /// In words, when the program cannot be started.
 pub(super) fn spawn(
     server: &ServerName,
-    command: &Command,
+    launch: &Launch,
     private_dir: &Path,
     grace: Duration,
 ) -> Result<Spawned, String> {
-    let (program, arguments) = command.argv.split_first().ok_or("no program is configured")?;
-    let directory = environment::working_directory(command, private_dir)
+    let (program, arguments) = launch.argv.split_first().ok_or("no program is configured")?;
+    let program = program.reveal();
+    let directory = environment::working_directory(launch, private_dir)
         .map_err(|e| format!("working directory `{}` cannot be made: {e}", private_dir.display()))?;
     let mut child = tokio::process::Command::new(program)
-        .args(arguments)
+        .args(arguments.iter().map(Secret::reveal))
         .env_clear()
-        .envs(environment::variables(command))
+        .envs(environment::variables(launch))
         .current_dir(&directory)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -90,7 +92,7 @@ pub(super) fn spawn(
         return Err(format!("`{program}` was started without its pipes"));
     };
     let group = Group::of(&child);
-    let secrets: Arc<[String]> = environment::secret_values(command).into();
+    let secrets: Arc<[String]> = environment::secret_values(launch).into();
     let tail = Tail::default();
     tokio::spawn(stderr::drain(errors, server.clone(), tail.clone(), Arc::clone(&secrets)));
     let (stop, stopping) = watch::channel(false);

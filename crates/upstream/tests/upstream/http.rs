@@ -7,6 +7,7 @@ use std::time::Duration;
 use model::denial::Reason;
 use model::json::Json;
 use ports::broker::Lease;
+use ports::sealed::SecretText;
 use ports::secret::Secret;
 use ports::upstream::{Answer, Sent, UpstreamEvent, Upstreams as _};
 use upstream::{ConfigError, Limits, ServerConfig, Transport, Upstreams};
@@ -16,7 +17,7 @@ use crate::support::{agent, finish, rig, site, text};
 
 fn with_bearer(mut config: ServerConfig, bearer: &str) -> ServerConfig {
     let Transport::Http(target) = &mut config.transport else { panic!() };
-    target.bearer = Some(Secret::new(bearer.to_owned()));
+    target.bearer = Some(SecretText::known(Secret::new(bearer.to_owned())));
     config
 }
 
@@ -250,7 +251,9 @@ async fn all_that_is_wrong_with_a_configuration_is_told_at_once() {
     target.ca_file = Some("/nonexistent/ca.pem".into());
     let heard: std::sync::Arc<dyn ports::definitions::DefinitionObserver> =
         std::sync::Arc::new(crate::support::Deaf);
-    let Err(errors) = Upstreams::new(vec![metadata, no_file], &heard, "/nonexistent".into()) else {
+    let sealed: std::sync::Arc<dyn ports::sealed::SealedSecrets> =
+        std::sync::Arc::new(crate::support::Store::default());
+    let Err(errors) = Upstreams::new(vec![metadata, no_file], &heard, &sealed, "/nonexistent".into()) else {
         panic!()
     };
     assert!(matches!(&errors[..], [ConfigError::Url { .. }, ConfigError::Authorities { .. }]), "{errors:?}");

@@ -2,6 +2,7 @@
 
 use model::denial::Reason;
 use ports::broker::Lease;
+use ports::sealed::SecretText;
 use ports::secret::Secret;
 use ports::upstream::{Answer, Sent, UpstreamFault, Upstreams as _};
 use upstream::{ServerConfig, Transport};
@@ -14,10 +15,12 @@ const SECRET: &str = "canary/\"\u{e9}\"-4711";
 fn leaking_child() -> ServerConfig {
     let mut config = child("leaks.py");
     let Transport::Stdio(command) = &mut config.transport else { panic!() };
-    for (name, value) in [("TOKEN", SECRET), ("SHORT", "true"), ("PLAIN", "production")] {
-        command.env.push((name.to_owned(), Secret::new(value.to_owned())));
+    let known = |text: &str| SecretText::known(Secret::new(text.to_owned()));
+    for (name, value) in
+        [("TOKEN", known(SECRET)), ("SHORT", known("true")), ("PLAIN", SecretText::plain("production"))]
+    {
+        command.env.push((name.to_owned(), value));
     }
-    command.env_secrets = vec!["TOKEN".to_owned(), "SHORT".to_owned()];
     config
 }
 
@@ -65,7 +68,7 @@ async fn an_errors_data_is_bounded() {
 fn with_bearer(url: String) -> ServerConfig {
     let mut config = site(url);
     let Transport::Http(http) = &mut config.transport else { panic!() };
-    http.bearer = Some(Secret::new("operators-bearer".to_owned()));
+    http.bearer = Some(SecretText::known(Secret::new("operators-bearer".to_owned())));
     config
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use model::denial::Reason;
 use model::json::Json;
-use ports::secret::Secret;
+use ports::sealed::SecretText;
 use ports::upstream::{Answer, Sent, UpstreamEvent, Upstreams as _};
 use upstream::{Limits, Transport};
 
@@ -61,7 +61,7 @@ async fn a_shareable_server_runs_once() {
 async fn a_child_sees_only_named_variables_its_own_directory_and_its_own_descriptors() {
     let mut config = child("good.py");
     let Transport::Stdio(command) = &mut config.transport else { panic!() };
-    command.env.push(("SET".to_owned(), Secret::new("by operator".to_owned())));
+    command.env.push(("SET".to_owned(), SecretText::plain("by operator")));
     command.env_pass.push("CARGO_PKG_NAME".to_owned());
     let rig = rig(config);
     rig.refresh().await.unwrap();

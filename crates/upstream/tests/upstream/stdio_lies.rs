@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use model::denial::Reason;
+use ports::sealed::SecretText;
 use ports::upstream::{Sent, UpstreamEvent, Upstreams as _};
 use upstream::{Limits, Transport};
 
@@ -30,7 +31,7 @@ async fn a_program_that_cannot_start_is_named_and_not_hammered() {
     config.limits = Limits { backoff_first: Duration::from_secs(10), ..config.limits };
     config.shareable = true;
     let Transport::Stdio(command) = &mut config.transport else { panic!() };
-    command.argv = vec!["/nonexistent/program".to_owned()];
+    command.argv = vec![SecretText::plain("/nonexistent/program")];
     let rig = rig(config);
     let fault = rig.refresh().await.unwrap_err();
     assert_eq!((fault.reason, fault.sent), (Reason::UpstreamUnavailable, Sent::No));
@@ -43,7 +44,7 @@ async fn a_program_that_cannot_start_is_named_and_not_hammered() {
 async fn a_child_that_exits_at_once_is_reported_with_its_code() {
     let mut config = child("good.py");
     let Transport::Stdio(command) = &mut config.transport else { panic!() };
-    command.argv = ["python3", "-c", "import sys; sys.exit(7)"].map(str::to_owned).to_vec();
+    command.argv = ["python3", "-c", "import sys; sys.exit(7)"].map(SecretText::plain).to_vec();
     let fault = rig(config).refresh().await.unwrap_err();
     assert!(fault.private.contains("exited with code 7"), "{fault}");
 }

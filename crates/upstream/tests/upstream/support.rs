@@ -1,5 +1,6 @@
 //! What the tests share: configurations, calls, and an observer that remembers. Must never sleep to wait.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,6 +15,8 @@ use ports::BoxFuture;
 use ports::broker::Lease;
 use ports::definitions::DefinitionObserver;
 use ports::fault::Fault;
+use ports::sealed::{SealedSecrets, SealedValues, SecretText};
+use ports::secret::Secret;
 use ports::upstream::{
     Answer, Forward, Progress, ResultStream, UpstreamEvent, UpstreamFault, Upstreams as _,
 };
@@ -66,12 +69,15 @@ pub(crate) fn script(file: &str) -> String {
 /// A child running one of the scripts. Output is unbuffered and no byte code is written.
 pub(crate) fn child(file: &str) -> ServerConfig {
     let argv = ["python3", "-B", "-u", &script(file)].map(str::to_owned).to_vec();
-    let command = Command { argv, env: Vec::new(), env_secrets: Vec::new(), env_pass: Vec::new(), cwd: None };
+    let argv = argv.into_iter().map(SecretText::plain).collect();
+    let command = Command { argv, env: Vec::new(), env_pass: Vec::new(), cwd: None };
     config(Transport::Stdio(command))
 }
 
 pub(crate) fn site(url: String) -> ServerConfig {
-    config(Transport::Http(HttpTarget { url, ca_file: None, allow_plain: false, bearer: None }))
+    let url = SecretText::plain(url);
+    let headers = Vec::new();
+    config(Transport::Http(HttpTarget { url, ca_file: None, allow_plain: false, bearer: None, headers }))
 }
 
 fn config(transport: Transport) -> ServerConfig {
@@ -79,14 +85,37 @@ fn config(transport: Transport) -> ServerConfig {
     ServerConfig { name: name(), transport, shareable: false, era: Era::Auto, limits }
 }
 
+/// A sealed store in memory.
+#[derive(Default)]
+pub(crate) struct Store(pub(crate) Mutex<BTreeMap<String, String>>);
+
+impl Store {
+    pub(crate) fn put(&self, name: &str, value: &str) {
+        self.0.lock().unwrap().insert(name.to_owned(), value.to_owned());
+    }
+}
+
+impl SealedSecrets for Store {
+    fn values<'a>(&'a self, names: &'a BTreeSet<String>) -> BoxFuture<'a, Result<SealedValues, Fault>> {
+        let store = self.0.lock().unwrap();
+        let value = |name: &String| Some((name.clone(), Secret::new(store.get(name)?.clone())));
+        Box::pin(std::future::ready(Ok(names.iter().filter_map(value).collect())))
+    }
+}
+
 pub(crate) fn rig(config: ServerConfig) -> Rig {
+    rig_with(config, Arc::default())
+}
+
+pub(crate) fn rig_with(config: ServerConfig, sealed: Arc<Store>) -> Rig {
     use std::sync::atomic::{AtomicU32, Ordering};
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let unique = format!("upstream-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
     let work_dir = std::env::temp_dir().join(unique);
     let observer = Arc::new(Observer { lists: watch::channel(Vec::new()).0, refuse: Mutex::new(false) });
     let heard: Arc<dyn DefinitionObserver> = Arc::<Observer>::clone(&observer);
-    let upstreams = Upstreams::new(vec![config], &heard, work_dir.clone()).unwrap();
+    let sealed: Arc<dyn SealedSecrets> = sealed;
+    let upstreams = Upstreams::new(vec![config], &heard, &sealed, work_dir.clone()).unwrap();
     Rig { upstreams, observer, work_dir }
 }
 

@@ -2,6 +2,7 @@
 
 mod adapters;
 mod cli;
+mod complete;
 mod compose;
 mod credential;
 mod exit;
@@ -54,6 +55,8 @@ async fn run(cli: cli::Cli) -> Result<u8, exit::Failure> {
     match cli.command {
         cli::Command::Up(up) => up::run(&cli.config, up.idle()).await,
         cli::Command::Config(command) => operate::config(&cli.config, command, output),
+        cli::Command::Completions { shell } => complete::completions(shell),
+        cli::Command::Man { directory } => complete::man(directory.as_deref()),
         command => operate::run(&cli.config, command, output).await,
     }
 }

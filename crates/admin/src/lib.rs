@@ -4,6 +4,7 @@
 //! every change is durable with its entry, then published, then what it took away is cancelled; in that order.
 
 mod agents;
+mod approvals;
 mod change;
 mod observe;
 mod start;
@@ -16,15 +17,17 @@ use ledger::{Body, ControlBody, Entry};
 use model::ids::{Epoch, ServerName};
 use model::tool::{ToolRef, ToolStatus};
 use policy::{PolicyProblem, PolicySnapshot, PolicySource, ServerFacts, ToolFacts};
+use ports::approvals::Approvals;
 use ports::clock::{Clock, Entropy, Spawner};
 use ports::control::{Control, ControlChange};
 use ports::fault::Fault;
-use ports::record::Records;
+use ports::record::{Record, Records};
 use ports::revocation::Revocation;
 use ports::snapshot::{Directory, Snapshot, Snapshots};
 use registry::{Catalog, Names};
 
 pub use agents::{AgentView, NewAgent, NewAgentKey, NewLocalAgent};
+pub use approvals::{Asked, AskedInFull, Says};
 pub use start::{Policies, StartFault, Started};
 pub use tools::{BulkReport, CertifyNamed};
 
@@ -37,6 +40,10 @@ pub struct AdminPorts {
     pub control: Arc<dyn Control>,
     /// The record, for reading.
     pub records: Arc<dyn Records>,
+    /// The record, for what changes nothing that decisions are made from.
+    pub record: Arc<dyn Record>,
+    /// Approvals as they are kept.
+    pub approvals: Arc<dyn Approvals>,
     /// Where the current snapshot hangs.
     pub snapshots: Arc<dyn Snapshots>,
     /// Cancels what is under way.

@@ -1,12 +1,13 @@
 //! State 5, decided: permit, deny or park. [`Permit`] is made here and nowhere else in the product.
 
+use model::approval::ApprovalKey;
 use model::call::CallDigest;
 use model::denial::{Denial, Reason};
 use model::ids::PolicyId;
 use model::time::Micros;
 use policy::{ApprovalEvidence, Decision, DecisionRequest, DenyKind, PolicyDenial, PolicySnapshot};
 
-use crate::approved::Parked;
+use crate::approved::{Evidence, Parked};
 use crate::resolved::Resolved;
 
 /// Unforgeable proof that policy allowed exactly this call: this tool definition, these arguments.
@@ -34,7 +35,7 @@ impl Permit {
 pub struct Permitted {
     pub(crate) resolved: Resolved,
     permit: Permit,
-    approval: ApprovalEvidence,
+    evidence: Option<Evidence>,
 }
 
 impl Permitted {
@@ -44,11 +45,18 @@ impl Permitted {
         &self.permit
     }
 
+    /// The evidence it was decided with: used up by its intent.
+    #[must_use]
+    pub const fn evidence(&self) -> Option<&Evidence> {
+        self.evidence.as_ref()
+    }
+
     /// Whether these policies permit it too: they may have been replaced since its intent was committed.
     #[must_use]
     pub fn stands_under(&self, policy: &PolicySnapshot, now: Micros) -> bool {
         let decided_under = self.resolved.snapshot().policy.digest();
-        let again = || policy.decide(&self.resolved.question(&self.approval, now));
+        let approval = known(self.evidence.as_ref());
+        let again = || policy.decide(&self.resolved.question(&approval, now));
         policy.digest() == decided_under || matches!(again(), Decision::Permit(_))
     }
 }
@@ -72,15 +80,27 @@ pub enum Decided {
 impl Resolved {
     /// → decided, under the snapshot the call carries. Any doubt of the PDP is a deny.
     #[must_use]
-    pub fn decide(self, approval: &ApprovalEvidence, now: Micros) -> Decided {
-        match self.snapshot().policy.decide(&self.question(approval, now)) {
+    pub fn decide(self, evidence: Option<&Evidence>, now: Micros) -> Decided {
+        match self.snapshot().policy.decide(&self.question(&known(evidence), now)) {
             Decision::Permit(permit) => {
                 let permit = Permit { call: self.digest, policies: permit.policies };
-                Decided::Permit(Box::new(Permitted { resolved: self, permit, approval: approval.clone() }))
+                Decided::Permit(Box::new(Permitted { resolved: self, permit, evidence: evidence.cloned() }))
             }
             Decision::Deny(refusal) => Decided::Deny(Box::new(deny(self, refusal))),
             Decision::Park(request) => Decided::Park(Box::new(Parked::new(self, request))),
         }
+    }
+
+    /// What an approval of this call is bound to.
+    pub(crate) fn approval_key(&self) -> ApprovalKey {
+        let (agent, task) = (self.principal().agent.clone(), self.task().id.clone());
+        ApprovalKey { call: self.digest, agent, task }
+    }
+
+    /// Whether it would be permitted with this approval in place. Proves nothing: a permit is made by `decide`.
+    pub(crate) fn permitted_with(&self, approval: &ApprovalEvidence, now: Micros) -> bool {
+        let decision = self.snapshot().policy.decide(&self.question(approval, now));
+        matches!(decision, Decision::Permit(_))
     }
 
     fn question<'a>(&'a self, approval: &'a ApprovalEvidence, now: Micros) -> DecisionRequest<'a> {
@@ -93,6 +113,11 @@ impl Resolved {
             now,
         }
     }
+}
+
+/// What policy is told of approvals.
+fn known(evidence: Option<&Evidence>) -> ApprovalEvidence {
+    evidence.map_or_else(ApprovalEvidence::none, |evidence| evidence.approval().clone())
 }
 
 fn deny(resolved: Resolved, refusal: PolicyDenial) -> Denied {

@@ -6,6 +6,7 @@
 //! else in the product can forward a call.
 
 pub mod approved;
+mod ask;
 pub mod bound;
 pub mod decided;
 pub mod driver;

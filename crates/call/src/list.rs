@@ -76,7 +76,7 @@ impl Door {
         };
         let entry = Entry { at: self.ports.clock.now(), epoch, body: Body::List(body) };
         let (salts, expects) = (Vec::new(), Expect::Epoch(epoch));
-        let item = Item { entry, salts, expects, listed: Some(listed.clone()) };
+        let item = Item { entry, salts, expects, listed: Some(listed.clone()), approval: None };
         let pending = self.ports.record.stage(item).map_err(|fault| fault.to_string())?;
         match pending.await {
             Ok(_) => {
@@ -84,7 +84,7 @@ impl Door {
                 Ok(Some(Listed { tools }))
             }
             Err(CommitFault::EpochMoved) => Ok(None),
-            Err(fault @ CommitFault::Fenced(_)) => Err(fault.to_string()),
+            Err(fault) => Err(fault.to_string()),
         }
     }
 

@@ -50,7 +50,7 @@ impl Noise {
             epoch: ports.snapshots.current().epoch,
             body: Body::Lifecycle(LifecycleBody { what: "noise", detail: summary.join(" ") }),
         };
-        let item = Item { entry, salts: Vec::new(), expects: Expect::Nothing, listed: None };
+        let item = Item { entry, salts: Vec::new(), expects: Expect::Nothing, listed: None, approval: None };
         // A summary that cannot be staged is not worth refusing anything for: the counts start again.
         drop(ports.record.stage(item));
     }

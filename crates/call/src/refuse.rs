@@ -1,13 +1,15 @@
 //! Leaving early, recorded: every refusal becomes an entry. Must never let an answer leave before its entry.
 
 use ledger::{Body, DecisionBody, Entry, RefusalBody, Verdict};
+use model::approval::ApprovalId;
 use model::call::Endpoint;
 use model::denial::{Denial, Reason};
 use model::digest::{Commitment, Salt};
 use model::ids::{AgentId, CallId, Epoch, TaskId};
 use model::task::Task;
 use model::tool::PinnedTool;
-use ports::record::{Expect, Item};
+use ports::approvals::ApprovalStep;
+use ports::record::{CommitFault, Expect, Item};
 
 use crate::bound::Bound;
 use crate::driver::Door;
@@ -68,6 +70,22 @@ impl Place {
     }
 }
 
+/// What a refusal does besides being recorded.
+pub(crate) struct Effect {
+    pub(crate) step: ApprovalStep,
+    pub(crate) expects: Expect,
+}
+
+/// Why a refusal with an effect is neither recorded nor done.
+pub(crate) enum Unrecorded {
+    /// What it was decided on is not so any more.
+    Moved,
+    /// So many calls wait for a person that no more may.
+    TooManyWait(usize),
+    /// The record takes nothing.
+    Failed(String),
+}
+
 impl Door {
     /// Records a refusal of a request that named no tool this principal may know.
     pub(crate) async fn refuse_early(&self, place: Place, denial: Denial) -> Refused {
@@ -102,16 +120,53 @@ impl Door {
             // Without a salt there can be no commitment to the arguments, but there can be an entry.
             return self.refuse_early(Place::of(bound), denial).await;
         };
+        let body = self.refusal(bound, tool, canonical, (&denial, &salt));
+        let salts = vec![("arguments", salt)];
+        let epoch = bound.identified.caller.snapshot.epoch;
+        self.record_refusal(bound.stamp().id, (epoch, Body::Decision(body)), salts, denial).await
+    }
+
+    /// Records a refusal of a resolved call, and does something to an approval in the same transaction.
+    pub(crate) async fn refuse_and(
+        &self,
+        resolved: &Resolved,
+        denial: Denial,
+        effect: Effect,
+    ) -> Result<Refused, Unrecorded> {
+        let bound = &resolved.bound;
+        let salt = match self.salt() {
+            Ok(salt) => salt,
+            Err(fault) => {
+                let denial = Denial::indeterminate(fault.to_string());
+                return Ok(self.refuse_early(Place::of(bound), denial).await);
+            }
+        };
+        let body = self.refusal(bound, &resolved.tool, &resolved.canonical, (&denial, &salt));
+        let epoch = bound.identified.caller.snapshot.epoch;
+        let entry = Entry { at: self.ports.clock.now(), epoch, body: Body::Decision(body) };
+        let (salts, listed) = (vec![("arguments", salt)], None);
+        let item = Item { entry, salts, expects: effect.expects, listed, approval: Some(effect.step) };
+        match self.commit(item).await {
+            Ok(()) => Ok(Refused { call: bound.stamp().id, denial }),
+            Err(unrecorded) => Err(unrecorded),
+        }
+    }
+
+    /// The entry of a refusal of a known tool.
+    fn refusal(
+        &self,
+        bound: &Bound,
+        tool: &PinnedTool,
+        canonical: &str,
+        (denial, salt): (&Denial, &Salt),
+    ) -> DecisionBody {
         let verdict = match denial.reason {
             Reason::ApprovalRequired => Verdict::Park,
             reason => Verdict::Deny(reason),
         };
-        let facts =
-            DecisionFacts { bound, tool, canonical, policies: &denial.policies, why: &denial.private };
-        let body = self.decision(&facts, verdict, &salt);
-        let salts = vec![("arguments", salt)];
-        let epoch = bound.identified.caller.snapshot.epoch;
-        self.record_refusal(bound.stamp().id, (epoch, Body::Decision(body)), salts, denial).await
+        let approval = denial.approval().map(|(id, _)| id);
+        let (policies, why) = (&denial.policies, &denial.private);
+        self.decision(&DecisionFacts { bound, tool, canonical, policies, why, approval }, verdict, salt)
     }
 
     pub(crate) fn decision(&self, facts: &DecisionFacts<'_>, verdict: Verdict, salt: &Salt) -> DecisionBody {
@@ -131,6 +186,7 @@ impl Door {
             arguments: Commitment::to(salt, "arguments", facts.canonical.as_bytes()),
             arguments_bytes: facts.bound.call().arguments_raw.as_bytes().len() as u64,
             decide_micros: self.micros_since(stamp),
+            approval: facts.approval,
         }
     }
 
@@ -142,14 +198,25 @@ impl Door {
         denial: Denial,
     ) -> Refused {
         let entry = Entry { at: self.ports.clock.now(), epoch, body };
-        let item = Item { entry, salts, expects: Expect::Nothing, listed: None };
-        let recorded = match self.ports.record.stage(item) {
-            Ok(pending) => pending.await.map_err(|fault| fault.to_string()),
-            Err(fault) => Err(fault.to_string()),
-        };
-        match recorded {
-            Ok(_) => Refused { call, denial },
-            Err(why) => Refused { call, denial: Denial::indeterminate(why) },
+        let item = Item { entry, salts, expects: Expect::Nothing, listed: None, approval: None };
+        match self.commit(item).await {
+            Ok(()) => Refused { call, denial },
+            Err(Unrecorded::Failed(why)) => Refused { call, denial: Denial::indeterminate(why) },
+            Err(Unrecorded::Moved | Unrecorded::TooManyWait(_)) => {
+                let why = "the record refused an entry that expects nothing";
+                Refused { call, denial: Denial::indeterminate(why) }
+            }
+        }
+    }
+
+    async fn commit(&self, item: Item) -> Result<(), Unrecorded> {
+        let failed = |fault: &dyn std::fmt::Display| Unrecorded::Failed(fault.to_string());
+        let pending = self.ports.record.stage(item).map_err(|fault| failed(&fault))?;
+        match pending.await {
+            Ok(_) => Ok(()),
+            Err(CommitFault::EpochMoved | CommitFault::ApprovalGone) => Err(Unrecorded::Moved),
+            Err(CommitFault::TooManyWait(waiting)) => Err(Unrecorded::TooManyWait(waiting)),
+            Err(fault @ CommitFault::Fenced(_)) => Err(failed(&fault)),
         }
     }
 }
@@ -161,4 +228,5 @@ pub(crate) struct DecisionFacts<'a> {
     pub(crate) canonical: &'a str,
     pub(crate) policies: &'a [model::ids::PolicyId],
     pub(crate) why: &'a str,
+    pub(crate) approval: Option<ApprovalId>,
 }

@@ -8,14 +8,16 @@ use ledger::{Body, Entry, Verdict};
 use model::denial::{Denial, Reason};
 use model::digest::Salt;
 use model::ids::CallId;
-use policy::ApprovalEvidence;
+use ports::approvals::{ApprovalStep, Using};
 use ports::broker::{Lease, LeaseRequest};
 use ports::fault::Fault;
 use ports::record::{CommitFault, Expect, Item};
 use ports::upstream::Progress;
 use tokio::sync::mpsc;
 
-use crate::decided::{Decided, Permitted};
+use crate::approved::Evidence;
+use crate::ask::Chosen;
+use crate::decided::Permitted;
 use crate::driver::{Door, Finished, micros};
 use crate::exchange::Exchange;
 use crate::forwarded::UntrustedResult;
@@ -68,7 +70,14 @@ impl Door {
         let sequencer = self.sequencers.of(resolved.task(), self.limits.open_calls_per_task_max);
         for _ in 0..DECISIONS_MAX {
             let revision = sequencer.revision();
-            let permitted = self.decide(resolved).await?;
+            let permitted = match self.decide(resolved).await {
+                Chosen::Permitted(permitted) => *permitted,
+                Chosen::Moved(moved) => {
+                    resolved = self.again(*moved).await?;
+                    continue;
+                }
+                Chosen::Refused(refused) => return Err(refused),
+            };
             match self.intend(&sequencer, revision, permitted, cancel).await {
                 Intent::Durable(intended, reservation) => return Ok((intended, reservation)),
                 Intent::Moved(permitted) => resolved = self.again(permitted.resolved).await?,
@@ -78,25 +87,6 @@ impl Door {
         let denial =
             Denial::indeterminate(format!("the facts changed under {DECISIONS_MAX} decisions in a row"));
         Err(self.refuse_resolved(&resolved, denial).await)
-    }
-
-    /// State 5, and 6 when policy asks for a person: with evidence the call is decided again.
-    async fn decide(&self, resolved: Resolved) -> Result<Permitted, Refused> {
-        let now = self.ports.clock.now();
-        let denied = match resolved.decide(&ApprovalEvidence::none(), now) {
-            Decided::Permit(permitted) => return Ok(*permitted),
-            Decided::Deny(denied) => *denied,
-            Decided::Park(parked) => match self.ports.approvals.evidence(&parked.call()).await {
-                Ok(evidence) if evidence.count == 0 => parked.nobody_to_ask(),
-                Ok(evidence) => match parked.decide_again(&evidence, now) {
-                    Decided::Permit(permitted) => return Ok(*permitted),
-                    Decided::Deny(denied) => *denied,
-                    Decided::Park(parked) => parked.nobody_to_ask(),
-                },
-                Err(fault) => parked.cannot_tell(fault.to_string()),
-            },
-        };
-        Err(self.refuse_resolved(&denied.resolved, denied.denial).await)
     }
 
     /// Resolves a call anew under the current snapshot, after the one it carried went stale.
@@ -136,8 +126,10 @@ impl Door {
             Err(StageRefusal::Denied(denial)) => Intent::Refused(refuse(&permitted, denial).await),
             Ok((reservation, pending)) => match pending.await {
                 Ok(receipt) => Intent::Durable(Box::new(permitted.intend(receipt, result_salt)), reservation),
-                Err(CommitFault::EpochMoved) => Intent::Moved(Box::new(permitted)),
-                Err(fault @ CommitFault::Fenced(_)) => {
+                Err(CommitFault::EpochMoved | CommitFault::ApprovalGone) => {
+                    Intent::Moved(Box::new(permitted))
+                }
+                Err(fault @ (CommitFault::Fenced(_) | CommitFault::TooManyWait(_))) => {
                     let denial = Denial::indeterminate(fault.to_string());
                     Intent::Refused(Refused { call: id, denial })
                 }
@@ -155,12 +147,18 @@ impl Door {
             canonical: &resolved.canonical,
             policies: permitted.permit().policies(),
             why: "",
+            approval: permitted.evidence().map(Evidence::id),
         };
+        let using = permitted.evidence().map(|evidence| {
+            let (id, key, by) = (evidence.id(), resolved.approval_key(), resolved.stamp().id);
+            ApprovalStep::Use(Box::new(Using { id, key, by }))
+        });
         let body = Body::Decision(self.decision(&facts, Verdict::Permit, &salt));
         let epoch = resolved.snapshot().epoch;
         let entry = Entry { at: self.ports.clock.now(), epoch, body };
         let salts = vec![("arguments", salt)];
-        Ok((Item { entry, salts, expects: Expect::Epoch(epoch), listed: None }, result_salt))
+        let expects = Expect::Epoch(epoch);
+        Ok((Item { entry, salts, expects, listed: None, approval: using }, result_salt))
     }
 
     /// States 8 to 11. A panic inside becomes the outcome `unknown`.
@@ -235,7 +233,7 @@ impl Door {
         let (body, salts) = (labelled.outcome(upstream_micros), labelled.salts());
         let epoch = self.ports.snapshots.current().epoch;
         let entry = Entry { at: self.ports.clock.now(), epoch, body: Body::Outcome(body) };
-        let item = Item { entry, salts, expects: Expect::Nothing, listed: None };
+        let item = Item { entry, salts, expects: Expect::Nothing, listed: None, approval: None };
         let recorded = match self.ports.record.stage(item) {
             Ok(pending) => pending.await.map_err(|fault| fault.to_string()),
             Err(fault) => Err(fault.to_string()),

@@ -34,6 +34,9 @@ when { context has args && context.args has id && context.args.id == "open" };
 @id("twice") @reason("two people") @approvers("operators")
 permit (principal, action in Callgate::Action::"risk:privileged", resource)
 when { context.approval.count >= 2 };
+@id("alone") @approvers("operators")
+permit (principal, action == alpha::Action::"run_script", resource)
+when { context.approval.count >= 1 };
 @id("hidden") forbid (principal, action == alpha::Action::"get_hidden", resource);
 "#;
 
@@ -56,6 +59,7 @@ fn listed(version: u64) -> Vec<Arc<Definition>> {
         definition("get_item", true, version),
         definition("update_item", false, 1),
         definition("run_command", false, 1),
+        definition("run_script", false, 1),
         definition("get_hidden", true, 1),
         definition("get_new", true, 1),
     ]

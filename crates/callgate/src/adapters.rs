@@ -5,14 +5,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use call::Door;
-use model::call::CallDigest;
 use model::denial::Reason;
 use model::ids::AgentId;
 use model::time::Micros;
 use model::tool::ToolRef;
-use policy::ApprovalEvidence;
 use ports::BoxFuture;
-use ports::approvals::Approvals;
 use ports::clock::{Clock, Entropy, Spawner};
 use ports::fault::Fault;
 use ports::revocation::Revocation;
@@ -84,15 +81,6 @@ impl Snapshots for SnapshotCell {
 
     fn publish(&self, next: Arc<Snapshot>) {
         self.0.store(next);
-    }
-}
-
-/// There is nobody to ask yet: no call has evidence.
-pub(crate) struct Nobody;
-
-impl Approvals for Nobody {
-    fn evidence<'a>(&'a self, _: &'a CallDigest) -> BoxFuture<'a, Result<ApprovalEvidence, Fault>> {
-        Box::pin(std::future::ready(Ok(ApprovalEvidence::none())))
     }
 }
 

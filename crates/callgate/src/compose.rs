@@ -23,7 +23,7 @@ use ports::upstream::Upstreams;
 use server::{OperatorAuthority, OperatorFace, PolicyFiles};
 use store::{OpenFault, OpenOptions, Store};
 
-use crate::adapters::{Nobody, Revoker, SnapshotCell, SystemClock, SystemEntropy, TokioSpawner};
+use crate::adapters::{Revoker, SnapshotCell, SystemClock, SystemEntropy, TokioSpawner};
 use crate::exit::{CONFIG, DATA, Failure, IO, TRY_AGAIN, UNAVAILABLE};
 use crate::files::PolicyDirectory;
 use crate::sealed::SealedStore;
@@ -66,6 +66,8 @@ impl Node {
         let admin = started.admin(AdminPorts {
             control,
             records: Arc::clone(&store) as Arc<dyn Records>,
+            record: Arc::clone(&store) as Arc<dyn Record>,
+            approvals: Arc::clone(&store) as _,
             snapshots: Arc::clone(&snapshots) as Arc<dyn Snapshots>,
             revocation: Arc::clone(&revoker) as _,
             clock: Arc::clone(&clock) as _,
@@ -77,7 +79,7 @@ impl Node {
             identity: Arc::new(Agents),
             snapshots,
             record: Arc::clone(&store) as Arc<dyn Record>,
-            approvals: Arc::new(Nobody),
+            approvals: Arc::clone(&store) as _,
             broker: Arc::new(broker(config)),
             upstreams: Arc::clone(&upstreams),
             clock: Arc::clone(&clock) as _,

@@ -1,9 +1,10 @@
 //! The kinds of entries. Must never grow an optional field that means "not checked".
 
+use model::approval::ApprovalId;
 use model::call::Endpoint;
 use model::denial::Reason;
 use model::digest::{Commitment, Digest};
-use model::ids::{AgentId, CallId, Epoch, PolicyId, TaskId};
+use model::ids::{AgentId, CallId, Epoch, GroupName, PolicyId, TaskId};
 use model::time::Micros;
 use model::tool::PinnedTool;
 
@@ -29,6 +30,8 @@ pub enum Body {
     List(ListBody),
     /// A request was refused before it named a tool this principal may know.
     Refusal(RefusalBody),
+    /// A person answered a request for an approval.
+    Approval(ApprovalBody),
     /// An operator or the configuration changed what decisions are made from.
     Control(ControlBody),
     /// The node itself: started, stopped, recovered, summarised noise.
@@ -64,6 +67,8 @@ pub struct DecisionBody {
     pub arguments_bytes: u64,
     /// Microseconds from received to decided.
     pub decide_micros: u64,
+    /// With a permit: the approval that it uses up. With a refusal: the one it speaks of.
+    pub approval: Option<ApprovalId>,
 }
 
 /// The answer of a decision.
@@ -145,6 +150,33 @@ pub struct RefusalBody {
     pub why: String,
 }
 
+/// What a person answered to a request for an approval.
+#[derive(Clone, Debug)]
+pub struct ApprovalBody {
+    /// The request; it leads to the call that asked first.
+    pub approval: ApprovalId,
+    /// The task it is for.
+    pub task: TaskId,
+    /// The agent it is for.
+    pub agent: AgentId,
+    /// The tool, at the definition it is for.
+    pub tool: PinnedTool,
+    /// Commitment to the call digest it is bound to.
+    pub bound: Commitment,
+    /// True for a yes.
+    pub approved: bool,
+    /// Who answered: `operator:NAME`.
+    pub by: String,
+    /// The approver groups the person answers for.
+    pub groups: Vec<GroupName>,
+    /// True when the person also answers for the agent (solo mode).
+    pub self_approved: bool,
+    /// From when the answer has no effect any more.
+    pub until: Micros,
+    /// What the person said to it. At most 1 KiB is kept.
+    pub note: String,
+}
+
 /// A change of what decisions are made from.
 #[derive(Clone, Debug)]
 pub struct ControlBody {
@@ -169,13 +201,14 @@ pub struct LifecycleBody {
 }
 
 impl Entry {
-    /// The call this entry belongs to.
+    /// The call this entry belongs to; for an approval, the one that asked first.
     #[must_use]
     pub const fn call(&self) -> Option<CallId> {
         match &self.body {
             Body::Decision(body) => Some(body.call),
             Body::Outcome(body) => Some(body.call),
             Body::Refusal(body) => Some(body.call),
+            Body::Approval(body) => Some(body.approval.call()),
             _ => None,
         }
     }
@@ -188,6 +221,7 @@ impl Entry {
             Body::Outcome(body) => Some(&body.task),
             Body::List(body) => Some(&body.task),
             Body::Refusal(body) => Some(&body.task),
+            Body::Approval(body) => Some(&body.task),
             Body::Control(_) | Body::Lifecycle(_) => None,
         }
     }
@@ -207,6 +241,7 @@ impl Entry {
             Body::Outcome(_) => "outcome",
             Body::List(_) => "list",
             Body::Refusal(_) => "refusal",
+            Body::Approval(_) => "approval",
             Body::Control(_) => "control",
             Body::Lifecycle(_) => "lifecycle",
         }

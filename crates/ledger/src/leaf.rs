@@ -2,12 +2,11 @@
 
 use model::call::Endpoint;
 use model::digest::Digest;
-use model::ids::PolicyId;
 use model::json::write_string;
 
 use crate::entry::{
-    Body, ControlBody, DecisionBody, Entry, LifecycleBody, ListBody, Outcome, OutcomeBody, RefusalBody,
-    TaskPlace, Verdict,
+    ApprovalBody, Body, ControlBody, DecisionBody, Entry, LifecycleBody, ListBody, Outcome, OutcomeBody,
+    RefusalBody, TaskPlace, Verdict,
 };
 
 /// Most bytes a leaf can have: all texts in it are shortened to stay below.
@@ -42,20 +41,24 @@ impl Members {
         self.text(name, value.get(..end).unwrap_or(""));
     }
 
+    fn flag(&mut self, name: &'static str, value: bool) {
+        self.0.push((name, value.to_string()));
+    }
+
     fn number(&mut self, name: &'static str, value: u64) {
         self.0.push((name, value.to_string()));
     }
 
-    fn policies(&mut self, policies: &[PolicyId]) {
+    fn words<'a>(&mut self, name: &'static str, words: impl Iterator<Item = &'a str>) {
         let mut out = String::from("[");
-        for (position, id) in policies.iter().take(64).enumerate() {
+        for (position, word) in words.take(64).enumerate() {
             if position > 0 {
                 out.push(',');
             }
-            write_string(&mut out, id.as_str());
+            write_string(&mut out, word);
         }
         out.push(']');
-        self.0.push(("policies", out));
+        self.0.push((name, out));
     }
 
     fn endpoint(&mut self, endpoint: &Endpoint) {
@@ -105,6 +108,7 @@ impl Entry {
             Body::Outcome(body) => outcome(&mut members, body),
             Body::List(body) => list(&mut members, body),
             Body::Refusal(body) => refusal(&mut members, body),
+            Body::Approval(body) => approval(&mut members, body),
             Body::Control(body) => control(&mut members, body),
             Body::Lifecycle(body) => lifecycle(&mut members, body),
         }
@@ -128,12 +132,15 @@ fn decision(members: &mut Members, body: &DecisionBody) {
         }
         Verdict::Park => members.text("decision", "park"),
     }
-    members.policies(&body.policies);
+    members.words("policies", body.policies.iter().map(|id| id.as_str()));
     members.text("policy_set", &body.policy_set.to_string());
     members.shortened("why", &body.why, WHY_CHARS_MAX);
     members.text("arguments", &body.arguments.to_string());
     members.number("arguments_bytes", body.arguments_bytes);
     members.number("decide_micros", body.decide_micros);
+    if let Some(approval) = body.approval {
+        members.text("approval", &approval.to_string());
+    }
 }
 
 fn outcome(members: &mut Members, body: &OutcomeBody) {
@@ -170,6 +177,22 @@ fn refusal(members: &mut Members, body: &RefusalBody) {
     members.text("decision", "deny");
     members.text("reason", body.reason.code());
     members.shortened("why", &body.why, WHY_CHARS_MAX);
+}
+
+fn approval(members: &mut Members, body: &ApprovalBody) {
+    members.text("approval", &body.approval.to_string());
+    members.text("agent", body.agent.as_str());
+    members.text("server", body.tool.name.server.as_str());
+    members.text("tool", body.tool.name.tool.as_str());
+    members.text("definition", &body.tool.definition.to_string());
+    members.text("risk", body.tool.risk.as_str());
+    members.text("bound", &body.bound.to_string());
+    members.text("answer", if body.approved { "approved" } else { "rejected" });
+    members.shortened("by", &body.by, 128);
+    members.words("groups", body.groups.iter().map(|group| group.as_str()));
+    members.flag("self_approved", body.self_approved);
+    members.text("until", &body.until.rfc3339());
+    members.shortened("note", &body.note, WHY_CHARS_MAX);
 }
 
 fn control(members: &mut Members, body: &ControlBody) {

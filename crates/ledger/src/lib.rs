@@ -9,7 +9,7 @@ mod leaf;
 pub mod view;
 
 pub use entry::{
-    Body, ControlBody, DecisionBody, Entry, LifecycleBody, ListBody, Outcome, OutcomeBody, RefusalBody,
-    TaskPlace, Verdict,
+    ApprovalBody, Body, ControlBody, DecisionBody, Entry, LifecycleBody, ListBody, Outcome, OutcomeBody,
+    RefusalBody, TaskPlace, Verdict,
 };
 pub use leaf::{LEAF_BYTES_MAX, leaf_hash};

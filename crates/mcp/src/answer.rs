@@ -93,6 +93,10 @@ fn denied(era: Era, denial: &Denial, call: Option<CallId>, server: &Implementati
     if let Some(call) = call {
         machine.raw(r#","call":"#).string(&call.to_string());
     }
+    if let Some((approval, until)) = denial.approval() {
+        machine.raw(r#","approval":"#).string(&approval.to_string());
+        machine.raw(r#","until":"#).string(&until.rfc3339());
+    }
     machine.raw("}");
     out.member("_meta").leaf(&inner.finish());
     own_result(era, &out.finish(), server, Cache::Never)

@@ -4,7 +4,9 @@
 
 use std::fmt;
 
+use crate::approval::ApprovalId;
 use crate::ids::PolicyId;
+use crate::time::Micros;
 
 /// Why a call was refused. Stable: codes are only ever added. Each has a section in
 /// `docs/reference/reasons.md`.
@@ -26,8 +28,12 @@ pub enum Reason {
     DefinitionChanged,
     /// Policy says no to this call; other arguments could be permitted.
     PolicyDenied,
-    /// Policy would permit this call with an approval, and nobody can be asked.
+    /// Policy would permit this call with an approval, and a person is asked.
     ApprovalRequired,
+    /// A person was asked and said no.
+    ApprovalRejected,
+    /// A person was asked, and nobody answered in time or the answer was not used in time.
+    ApprovalExpired,
     /// The task is over.
     TaskEnded,
     /// A bound was reached: open calls, rate, size.
@@ -48,7 +54,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for documents and tests.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::Unauthenticated,
         Self::InvalidCredential,
         Self::Malformed,
@@ -58,6 +64,8 @@ impl Reason {
         Self::DefinitionChanged,
         Self::PolicyDenied,
         Self::ApprovalRequired,
+        Self::ApprovalRejected,
+        Self::ApprovalExpired,
         Self::TaskEnded,
         Self::LimitExceeded,
         Self::Revoked,
@@ -81,6 +89,8 @@ impl Reason {
             Self::DefinitionChanged => "definition_changed",
             Self::PolicyDenied => "policy_denied",
             Self::ApprovalRequired => "approval_required",
+            Self::ApprovalRejected => "approval_rejected",
+            Self::ApprovalExpired => "approval_expired",
             Self::TaskEnded => "task_ended",
             Self::LimitExceeded => "limit_exceeded",
             Self::Revoked => "revoked",
@@ -117,6 +127,8 @@ pub struct Denial {
     pub private: String,
     /// The policies that decided, when policy did.
     pub policies: Vec<PolicyId>,
+    /// Boxed: few refusals have one.
+    approval: Option<Box<(ApprovalId, Micros)>>,
 }
 
 impl Denial {
@@ -124,7 +136,7 @@ impl Denial {
     #[must_use]
     pub fn new(reason: Reason, public: impl Into<String>) -> Self {
         let public = public.into();
-        Self { reason, private: public.clone(), public, policies: Vec::new() }
+        Self { reason, private: public.clone(), public, policies: Vec::new(), approval: None }
     }
 
     /// Adds what only operators read.
@@ -139,6 +151,19 @@ impl Denial {
     pub fn with_policies(mut self, policies: Vec<PolicyId>) -> Self {
         self.policies = policies;
         self
+    }
+
+    /// Adds the approval it speaks of.
+    #[must_use]
+    pub fn with_approval(mut self, id: ApprovalId, until: Micros) -> Self {
+        self.approval = Some(Box::new((id, until)));
+        self
+    }
+
+    /// The approval it speaks of, and until when what it says of it holds.
+    #[must_use]
+    pub fn approval(&self) -> Option<(ApprovalId, Micros)> {
+        self.approval.as_deref().copied()
     }
 
     /// Callgate could not tell. The caller learns only that; `private` says why.

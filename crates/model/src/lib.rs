@@ -4,6 +4,7 @@
 //! Invariant: a value of a type in this crate is already within its limits; every constructor checks.
 
 pub mod agent_key;
+pub mod approval;
 pub mod bytes_eq;
 pub mod call;
 pub mod denial;

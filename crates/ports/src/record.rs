@@ -7,6 +7,7 @@ use model::ids::{AgentId, CallId, Epoch};
 use model::tool::ToolRef;
 
 use crate::BoxFuture;
+use crate::approvals::ApprovalStep;
 use crate::fault::Fault;
 
 /// One self-contained item for the writer's group commit.
@@ -19,6 +20,8 @@ pub struct Item {
     pub expects: Expect,
     /// The definitions just listed to a principal, to be kept with it.
     pub listed: Option<Listed>,
+    /// What becomes of an approval with it. Its time is the entry's.
+    pub approval: Option<ApprovalStep>,
 }
 
 /// What must hold at commit.
@@ -52,6 +55,12 @@ pub enum CommitFault {
     /// The control epoch moved: decide again.
     #[error("the control epoch moved")]
     EpochMoved,
+    /// The approval is not, or no longer, what the item takes it for: look again.
+    #[error("the approval was used, answered or asked for by another, or its time is over")]
+    ApprovalGone,
+    /// So many calls wait for a person that no more may.
+    #[error("{0} calls wait for a person already")]
+    TooManyWait(usize),
     /// The commit failed and what is on disk is unknown: the node is fenced and takes no more calls.
     #[error("the record cannot be written: {0}")]
     Fenced(String),

@@ -3,13 +3,15 @@
 use std::collections::HashMap;
 
 use ledger::{Body, Entry, Outcome, OutcomeBody, TaskPlace};
+use model::approval::{Approval, ApprovalKey, PENDING_MAX, PENDING_PER_AGENT_MAX, Standing};
 use model::denial::Reason;
 use model::digest::{Digest, Salt};
 use model::ids::{AgentId, CallId, Epoch, TaskId};
 use model::time::Micros;
 use model::tool::ToolRef;
+use ports::approvals::{ApprovalStep, Asking};
 use ports::control::{ControlChange, ControlState};
-use ports::record::{Expect, Item};
+use ports::record::{CommitFault, Expect, Item};
 
 /// One entry with what stands beside it.
 #[derive(Clone)]
@@ -24,6 +26,13 @@ pub struct Durable {
     pub leaf: String,
 }
 
+/// What a commit looks at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Checks {
+    pub(crate) epochs: bool,
+    pub(crate) approvals: bool,
+}
+
 /// The disk of one node.
 #[derive(Default)]
 pub struct Disk {
@@ -31,15 +40,23 @@ pub struct Disk {
     pub entries: Vec<Durable>,
     /// The control state.
     pub control: ControlState,
+    /// Requests for approvals, with their arguments.
+    pub approvals: Vec<(Approval, String)>,
     places: HashMap<TaskId, u64>,
 }
 
 impl Disk {
-    /// Commits one item; `None` when its epoch has passed and `checks` asks for that.
-    pub(crate) fn item(&mut self, item: Item, checks: bool) -> Option<u64> {
+    /// Commits one item, unless what it expects is not so and `checks` asks for that.
+    pub(crate) fn item(&mut self, item: Item, checks: Checks) -> Result<u64, CommitFault> {
         let stale = matches!(item.expects, Expect::Epoch(epoch) if epoch.0 != self.control.epoch);
-        if stale && checks {
-            return None;
+        if stale && checks.epochs {
+            return Err(CommitFault::EpochMoved);
+        }
+        if let Some(step) = item.approval {
+            let done = self.step(step, item.entry.at);
+            if checks.approvals {
+                done?;
+            }
         }
         let index = self.append(item.entry, item.salts);
         if let Some(listed) = item.listed {
@@ -48,7 +65,56 @@ impl Disk {
                 self.control.listed.push((listed.agent.clone(), tool, digest));
             }
         }
-        Some(index)
+        Ok(index)
+    }
+
+    fn step(&mut self, step: ApprovalStep, now: Micros) -> Result<(), CommitFault> {
+        let next = match step {
+            ApprovalStep::Ask(asking) => return self.ask(*asking, now),
+            ApprovalStep::Forget(id) => {
+                self.approvals.retain(|(kept, _)| kept.id != id || kept.standing(now) != Standing::Expired);
+                return Ok(());
+            }
+            ApprovalStep::Answer(said) => self
+                .approval(|kept| kept.id == said.id)
+                .and_then(|kept| kept.answered(said.call, said.approved, said.answer)),
+            ApprovalStep::Use(using) => self
+                .approval(|kept| kept.id == using.id)
+                .and_then(|kept| kept.used(&using.key, using.by, now)),
+        };
+        let next = next.ok_or(CommitFault::ApprovalGone)?;
+        for (kept, _) in self.approvals.iter_mut().filter(|(kept, _)| kept.id == next.id) {
+            *kept = next.clone();
+        }
+        Ok(())
+    }
+
+    fn ask(&mut self, asking: Asking, now: Micros) -> Result<(), CommitFault> {
+        self.approvals.retain(|(kept, _)| !kept.forgotten(now));
+        let asked = asking.approval;
+        if self.last(&asked.key).is_some_and(|last| !last.may_be_asked_anew(now)) {
+            return Err(CommitFault::ApprovalGone);
+        }
+        let waiting = self.approvals.iter().filter(|(kept, _)| kept.standing(now) == Standing::Waiting);
+        let own = waiting.clone().filter(|(kept, _)| kept.key.agent == asked.key.agent).count();
+        for (count, max) in [(waiting.count(), PENDING_MAX), (own, PENDING_PER_AGENT_MAX)] {
+            if count >= max {
+                return Err(CommitFault::TooManyWait(count));
+            }
+        }
+        self.approvals.retain(|(kept, _)| kept.key != asked.key);
+        self.approvals.push((asked, asking.arguments));
+        Ok(())
+    }
+
+    /// The last request for a call.
+    #[must_use]
+    pub fn last(&self, key: &ApprovalKey) -> Option<&Approval> {
+        self.approval(|kept| kept.key == *key)
+    }
+
+    fn approval(&self, which: impl Fn(&Approval) -> bool) -> Option<&Approval> {
+        self.approvals.iter().map(|(kept, _)| kept).find(|kept| which(kept))
     }
 
     /// Commits one change of the control state.
@@ -57,6 +123,12 @@ impl Disk {
         match change {
             ControlChange::PutAgent(agent) => {
                 self.control.agents.retain(|kept| kept.id != agent.id);
+                if let Some(at) = agent.removed {
+                    for (kept, _) in self.approvals.iter_mut().filter(|(kept, _)| kept.key.agent == agent.id)
+                    {
+                        *kept = kept.ended(at).unwrap_or_else(|| kept.clone());
+                    }
+                }
                 self.control.agents.push(agent);
             }
             ControlChange::PutTools(tools) => {

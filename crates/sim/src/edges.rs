@@ -6,11 +6,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use call::Door;
-use model::call::CallDigest;
+use model::approval::{Approval, ApprovalId, ApprovalKey};
 use model::denial::{Denial, Reason};
 use model::ids::{AgentId, CallId};
 use model::tool::ToolRef;
-use policy::ApprovalEvidence;
 use ports::BoxFuture;
 use ports::approvals::Approvals;
 use ports::broker::{Broker, Lease, LeaseRequest};
@@ -19,8 +18,10 @@ use ports::revocation::Revocation;
 use ports::snapshot::{Snapshot, Snapshots};
 use ports::upstream::Upstreams;
 
+use crate::disk::Disk;
 use crate::rng::Rng;
 use crate::upstream::SimUpstreams;
+use crate::world::World;
 
 /// Every picture that was ever current, in order.
 pub struct SimSnapshots(Mutex<Vec<Arc<Snapshot>>>, Arc<Snapshot>);
@@ -131,56 +132,69 @@ impl Broker for SimBroker {
 /// What the approvals answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ApprovalsMood {
-    /// There is no evidence.
-    Nobody,
+    /// What the disk has.
+    AsKept,
     /// It cannot be told.
     Faulty,
     /// The adapter panics.
     Panics,
-    /// So many people of `operators` approved exactly this call.
-    Approved(u32),
 }
 
-/// Approvals as they are told to be.
+/// Approvals as the disk has them.
 pub struct SimApprovals {
+    world: Arc<World>,
     mood: Mutex<ApprovalsMood>,
     asked: AtomicU32,
 }
 
-impl Default for SimApprovals {
-    fn default() -> Self {
-        Self { mood: Mutex::new(ApprovalsMood::Nobody), asked: AtomicU32::new(0) }
-    }
-}
-
 impl SimApprovals {
+    /// Those of this world.
+    #[must_use]
+    pub fn new(world: &Arc<World>) -> Self {
+        let mood = Mutex::new(ApprovalsMood::AsKept);
+        Self { world: Arc::clone(world), mood, asked: AtomicU32::new(0) }
+    }
+
     /// From now on.
     pub fn set(&self, mood: ApprovalsMood) {
         *self.mood.lock().unwrap_or_else(PoisonError::into_inner) = mood;
     }
 
-    /// How often it was asked.
+    /// How often a call asked.
     #[must_use]
     pub fn asked(&self) -> u32 {
         self.asked.load(Ordering::Relaxed)
     }
+
+    fn answer<T>(&self, read: impl FnOnce(&Disk) -> T) -> Result<T, Fault> {
+        match *self.mood.lock().unwrap_or_else(PoisonError::into_inner) {
+            ApprovalsMood::AsKept => Ok(read(&self.world.disk())),
+            ApprovalsMood::Faulty => Err(Fault::new("approvals cannot be read (simulated)")),
+            ApprovalsMood::Panics => std::panic::resume_unwind(Box::new("a simulated panic")),
+        }
+    }
 }
 
 impl Approvals for SimApprovals {
-    fn evidence<'a>(&'a self, _: &'a CallDigest) -> BoxFuture<'a, Result<ApprovalEvidence, Fault>> {
+    fn last<'a>(&'a self, key: &'a ApprovalKey) -> BoxFuture<'a, Result<Option<Approval>, Fault>> {
         self.asked.fetch_add(1, Ordering::Relaxed);
-        let mood = *self.mood.lock().unwrap_or_else(PoisonError::into_inner);
         Box::pin(async move {
-            match mood {
-                ApprovalsMood::Nobody => Ok(ApprovalEvidence::none()),
-                ApprovalsMood::Faulty => Err(Fault::new("approvals cannot be read (simulated)")),
-                ApprovalsMood::Panics => std::panic::resume_unwind(Box::new("a simulated panic")),
-                ApprovalsMood::Approved(count) => {
-                    let groups = model::ids::GroupName::parse("operators").into_iter().collect();
-                    Ok(ApprovalEvidence { count, groups, exact: true, self_approved: false })
-                }
-            }
+            let last = self.answer(|disk| disk.last(key).cloned());
+            // By the time it is heard it may be over.
+            tokio::task::yield_now().await;
+            last
         })
+    }
+
+    fn all(&self) -> BoxFuture<'_, Result<Vec<Approval>, Fault>> {
+        let all = |disk: &Disk| disk.approvals.iter().map(|(kept, _)| kept.clone()).collect();
+        Box::pin(std::future::ready(self.answer(all)))
+    }
+
+    fn arguments(&self, id: ApprovalId) -> BoxFuture<'_, Result<Option<String>, Fault>> {
+        let of =
+            |disk: &Disk| disk.approvals.iter().find(|(kept, _)| kept.id == id).map(|(_, text)| text.clone());
+        Box::pin(std::future::ready(self.answer(of)))
     }
 }
 

@@ -1,9 +1,9 @@
 //! The checkers. Must never ask the code under test: the disk, the pictures and the packets are the evidence.
 
-use std::sync::PoisonError;
-
 use call::Finished;
-use ledger::{Body, DecisionBody, Outcome, Verdict};
+use ledger::{ApprovalBody, Body, DecisionBody, Outcome, Verdict};
+use model::approval::USABLE_SECONDS;
+use model::call::CallDigest;
 use model::denial::{Denial, Reason};
 use model::digest::Commitment;
 use model::ids::CallId;
@@ -11,12 +11,12 @@ use model::json::Json;
 use model::limits::JsonLimits;
 use model::principal::{Attestation, Principal};
 use model::task::Task;
-use policy::{Decision, DecisionRequest};
+use policy::{ApprovalEvidence, Decision, DecisionRequest};
 use ports::snapshot::Snapshots as _;
 use ports::upstream::Forward;
 use registry::ToolRecord;
 
-use crate::disk::Durable;
+use crate::disk::{Disk, Durable};
 use crate::world::World;
 
 /// What is wrong with a call that leaves right now.
@@ -31,7 +31,10 @@ pub(crate) fn forward(world: &World, forward: &Forward) -> Vec<String> {
             for what in intended(intent, forward) {
                 wrong(what);
             }
-            if let Some(what) = permitted(world, intent, forward) {
+            if let Some(what) = consented(&disk, intent, forward) {
+                wrong(what);
+            }
+            if let Some(what) = permitted(world, (&disk, intent), forward) {
                 wrong(what);
             }
         }
@@ -88,8 +91,53 @@ fn intended(intent: &Durable, forward: &Forward) -> Vec<String> {
     broken
 }
 
+/// The entry of the answer that an intent uses up, and its place in the log.
+fn approved<'a>(disk: &'a Disk, intent: &Durable) -> Option<(usize, &'a Durable, &'a ApprovalBody)> {
+    let Body::Decision(DecisionBody { approval: Some(approval), .. }) = &intent.entry.body else {
+        return None;
+    };
+    disk.entries.iter().enumerate().find_map(|(place, kept)| match &kept.entry.body {
+        Body::Approval(body) if body.approval == *approval && body.approved => Some((place, kept, body)),
+        _ => None,
+    })
+}
+
+/// An intent that names an approval uses up one of its own: a person's yes to this very call, recorded before it, in
+/// time, and used by no other intent.
+fn consented(disk: &Disk, intent: &Durable, forward: &Forward) -> Option<String> {
+    let Body::Decision(DecisionBody { approval: Some(approval), task, .. }) = &intent.entry.body else {
+        return None;
+    };
+    let uses = |kept: &&Durable| match &kept.entry.body {
+        Body::Decision(body) => body.verdict == Verdict::Permit && body.approval == Some(*approval),
+        _ => false,
+    };
+    if disk.entries.iter().filter(uses).count() != 1 {
+        return Some(format!("(j) {approval} is used by more than one intent"));
+    }
+    let Some((place, kept, body)) = approved(disk, intent) else {
+        return Some(format!("(j) {approval} was approved by nobody"));
+    };
+    let own = disk
+        .entries
+        .iter()
+        .position(|kept| kept.entry.is_intent() && kept.entry.call() == intent.entry.call());
+    if own.is_none_or(|own| own < place) {
+        return Some(format!("(j) {approval} was approved after the intent"));
+    }
+    if intent.entry.at >= kept.entry.at.plus_seconds(USABLE_SECONDS) {
+        return Some(format!("(j) {approval} was used after its time"));
+    }
+    let canonical = Json::parse(forward.arguments.as_bytes(), &JsonLimits::REQUEST).ok()?.canonical();
+    let digest = CallDigest::of(&forward.tool, &canonical);
+    let salt = kept.salts.iter().find(|(name, _)| *name == "bound").map(|(_, salt)| salt);
+    let bound = salt.map(|salt| Commitment::to(salt, "bound", digest.0.as_bytes()));
+    let same = bound == Some(body.bound) && body.agent == forward.agent && body.task == *task;
+    (!same).then(|| format!("(j) {approval} is for another call, agent or task"))
+}
+
 /// The picture of the intent's epoch permits it, decided again.
-fn permitted(world: &World, intent: &Durable, forward: &Forward) -> Option<String> {
+fn permitted(world: &World, (disk, intent): (&Disk, &Durable), forward: &Forward) -> Option<String> {
     let history = world.pictures()?.history();
     let Some(picture) = history.iter().rev().find(|picture| picture.epoch == intent.entry.epoch) else {
         return Some("(a) its intent names an epoch that never was".to_owned());
@@ -105,12 +153,19 @@ fn permitted(world: &World, intent: &Durable, forward: &Forward) -> Option<Strin
     let principal = Principal { agent: agent.id.clone(), facts, attestation: Attestation::AgentKey };
     let task = Task::implicit(&agent.id).ok()?;
     let arguments = Json::parse(forward.arguments.as_bytes(), &JsonLimits::REQUEST).ok()?;
+    let evidence =
+        approved(disk, intent).map_or_else(ApprovalEvidence::none, |(_, _, body)| ApprovalEvidence {
+            count: 1,
+            groups: body.groups.clone(),
+            exact: true,
+            self_approved: body.self_approved,
+        });
     let decision = picture.policy.decide(&DecisionRequest {
         principal: &principal,
         task: &task,
         tool: &forward.tool,
         arguments: &arguments,
-        approval: &world.evidence.lock().unwrap_or_else(PoisonError::into_inner),
+        approval: &evidence,
         now: intent.entry.at,
     });
     match decision {

@@ -81,6 +81,7 @@ impl Node {
         let spawner = Arc::new(SimSpawner(Arc::clone(&steps)));
         let store = SimStore::new(Arc::clone(&world.disk), knobs.seed ^ 1, knobs.honesty);
         spawner.spawn(Box::pin(Arc::clone(&store).write()));
+        let approvals = Arc::new(SimApprovals::new(world));
         let started = Started::read(store.as_ref(), sources, Policies::Required).await?;
         let snapshots = Arc::new(SimSnapshots::new(Arc::clone(&started.snapshot)));
         world.begin(&snapshots);
@@ -88,6 +89,8 @@ impl Node {
         let admin = started.admin(AdminPorts {
             control: Arc::clone(&store) as _,
             records: Arc::clone(&store) as _,
+            record: Arc::new(SimRecord(Arc::clone(&store))),
+            approvals: Arc::clone(&approvals) as _,
             snapshots: Arc::clone(&snapshots) as _,
             revocation: Arc::clone(&revocation) as _,
             clock: Arc::clone(&clock) as _,
@@ -96,7 +99,6 @@ impl Node {
         });
         let upstreams = SimUpstreams::new(world, knobs.seed ^ 2, knobs.upstream);
         let broker = Arc::new(SimBroker::new(knobs.seed ^ 3, knobs.lease_faults));
-        let approvals = Arc::new(SimApprovals::default());
         let ports = Ports {
             identity: Arc::new(Agents),
             snapshots,

@@ -14,7 +14,7 @@ use ports::fault::Fault;
 use ports::record::{CommitFault, Item, Pending, Receipt, Record, Records};
 use tokio::sync::{Notify, oneshot};
 
-use crate::disk::Disk;
+use crate::disk::{Checks, Disk};
 use crate::rng::Rng;
 
 /// How the store keeps its promises.
@@ -27,6 +27,8 @@ pub enum Honesty {
     AcknowledgesEarly,
     /// Commits whatever the control epoch is. For checking the checkers.
     IgnoresEpochs,
+    /// Commits whatever became of the approval that an item uses. For checking the checkers.
+    ReusesApprovals,
     /// Acknowledges an outcome and loses it. For checking the checkers.
     LosesOutcomes,
 }
@@ -151,15 +153,17 @@ impl SimStore {
 
     fn apply(&self, batch: Vec<Work>) -> Vec<Answer> {
         let mut disk = self.disk();
-        let checks = self.honesty != Honesty::IgnoresEpochs;
+        let checks = Checks {
+            epochs: self.honesty != Honesty::IgnoresEpochs,
+            approvals: self.honesty != Honesty::ReusesApprovals,
+        };
         let one = |work| match work {
             Work::Item(item, reply) if self.loses(&item) => {
                 Answer::Item(reply, Ok(Receipt { index: u64::MAX }))
             }
-            Work::Item(item, reply) => match disk.item(*item, checks) {
-                Some(index) => Answer::Item(reply, Ok(Receipt { index })),
-                None => Answer::Item(reply, Err(CommitFault::EpochMoved)),
-            },
+            Work::Item(item, reply) => {
+                Answer::Item(reply, disk.item(*item, checks).map(|index| Receipt { index }))
+            }
             Work::Control(change, entries, reply) => Answer::Control(reply, Ok(disk.change(change, entries))),
         };
         batch.into_iter().map(one).collect()

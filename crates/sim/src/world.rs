@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use model::ids::{AgentId, CallId, Epoch};
 use model::tool::ToolRef;
-use policy::ApprovalEvidence;
 use ports::snapshot::Snapshots as _;
 use ports::upstream::Forward;
 use tokio::sync::Notify;
@@ -58,8 +57,6 @@ pub struct World {
     pub servers: SimServers,
     seen: Mutex<Seen>,
     pictures: Mutex<OnceLock<Arc<SimSnapshots>>>,
-    /// The evidence there is for every call that needs an approval.
-    pub evidence: Mutex<ApprovalEvidence>,
     /// Told whenever a call reaches an upstream.
     pub arrived: Notify,
     /// Calls one task may have open.

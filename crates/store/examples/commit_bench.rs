@@ -58,6 +58,7 @@ fn entry(subject: &Subject, at: Micros, number: u64) -> (Entry, Salt) {
             arguments: commitment,
             arguments_bytes: 20,
             decide_micros: 31,
+            approval: None,
         })
     } else {
         let call = CallId::from_bytes((u128::from_be_bytes(call.to_bytes()) - 1).to_be_bytes());
@@ -75,8 +76,13 @@ async fn produce(store: Arc<Store>, producer: u64, count: u64) -> Result<Vec<u32
         let at = Micros(1_795_254_000_000_000 + i64::try_from(number / 2)? * 1000);
         let (entry, salt) = entry(&subject, at, producer << 32 | number);
         let begun = Instant::now();
-        let item =
-            Item { entry, salts: vec![("arguments", salt)], expects: Expect::Epoch(Epoch(0)), listed: None };
+        let item = Item {
+            entry,
+            salts: vec![("arguments", salt)],
+            expects: Expect::Epoch(Epoch(0)),
+            listed: None,
+            approval: None,
+        };
         store.stage(item)?.await?;
         times.push(u32::try_from(begun.elapsed().as_nanos()).unwrap_or(u32::MAX));
     }

@@ -11,12 +11,12 @@ use ports::record::{CommitFault, Expect, Item, Listed, Receipt};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use crate::control;
 use crate::intents::OpenIntents;
 use crate::queue::{Change, ControlReply, ItemReply, Work};
 use crate::salts;
 use crate::sql::{Hot, int, kept};
 use crate::tasks::Tasks;
+use crate::{approvals, control};
 
 /// Every so many batches the watermark is written.
 const WATERMARK_BATCHES: u32 = 64;
@@ -102,6 +102,12 @@ impl Log {
         match item.expects {
             Expect::Epoch(epoch) if epoch.0 != self.state.epoch => return Ok(Err(CommitFault::EpochMoved)),
             Expect::Epoch(_) | Expect::Nothing => {}
+        }
+        // First, so that what cannot be done leaves no entry.
+        if let Some(step) = &item.approval
+            && let Err(fault) = approvals::take(&self.connection, step, item.entry.at)?
+        {
+            return Ok(Err(fault));
         }
         let index = self.append(&item.entry, &item.salts)?;
         if let Some(listed) = &item.listed {

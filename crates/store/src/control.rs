@@ -13,6 +13,7 @@ use ports::fault::Fault;
 use registry::{ToolRecord, stored};
 use rusqlite::{Connection, ErrorCode, Row};
 
+use crate::approvals;
 use crate::sql::{self, int, uint};
 
 /// Applies one change and sets the epoch. A change that contradicts what is kept (a key id that another agent
@@ -54,6 +55,9 @@ fn put_agent(connection: &Connection, agent: &Agent) -> rusqlite::Result<()> {
     let owner = agent.facts.owner.as_str();
     let agent_row = (name, owner, groups.join(" "), agent.added.0, removed, agent.local_user);
     sql::AGENT_PUT.prepare(connection)?.execute(agent_row)?;
+    if let Some(at) = agent.removed {
+        approvals::end(connection, &agent.id, at)?;
+    }
     sql::KEY_DROP.prepare(connection)?.execute((name,))?;
     let mut put = sql::KEY_PUT.prepare(connection)?;
     for (place, key) in (0i64..).zip(&agent.keys) {

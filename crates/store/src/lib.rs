@@ -1,10 +1,11 @@
-//! The store: SQLite behind `ports::record` and `ports::control`. Ring 2.
+//! The store: SQLite behind `ports::record`, `ports::approvals` and `ports::control`. Ring 2.
 //!
 //! Must never acknowledge what a power cut could take back, never write again after a commit failed, and
 //! never let two processes write one data directory. Invariants: one thread writes; an entry, the task
 //! sequence, the control state and the epoch it was checked against are one transaction; indices and each
 //! task's sequence have no gaps.
 
+mod approvals;
 mod batch;
 mod connection;
 mod control;

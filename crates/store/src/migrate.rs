@@ -9,8 +9,11 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::fault::OpenFault;
 
 /// Every schema there ever was, oldest first. A published one is never edited: add the next.
-const MIGRATIONS: [&str; 2] =
-    [include_str!("schema/0001_record.sql"), include_str!("schema/0002_local_agents.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("schema/0001_record.sql"),
+    include_str!("schema/0002_local_agents.sql"),
+    include_str!("schema/0003_approvals.sql"),
+];
 
 const BOOK: &str = "CREATE TABLE IF NOT EXISTS migration (
     version  INTEGER PRIMARY KEY,

@@ -7,8 +7,10 @@ use std::thread::{Builder, JoinHandle};
 
 use ledger::Entry;
 use ledger::view::StoredEntry;
+use model::approval::{Approval, ApprovalId, ApprovalKey};
 use model::ids::{CallId, Epoch};
 use ports::BoxFuture;
+use ports::approvals::Approvals;
 use ports::control::{Control, ControlChange, ControlState};
 use ports::fault::Fault;
 use ports::record::Records;
@@ -18,7 +20,7 @@ use tokio::sync::oneshot;
 use crate::facts::{self, Facts};
 use crate::fault::OpenFault;
 use crate::sql::{self, int, uint};
-use crate::{connection, control, migrate, recover};
+use crate::{approvals, connection, control, migrate, recover};
 
 const THREADS: usize = 2;
 /// Most questions that wait.
@@ -135,6 +137,21 @@ impl Records for Reading {
 
     fn of_call(&self, call: CallId) -> BoxFuture<'_, Result<Vec<StoredEntry>, Fault>> {
         self.ask(move |connection| entries(connection, sql::ENTRY_OF_CALL, (call.to_bytes().as_slice(),)))
+    }
+}
+
+impl Approvals for Reading {
+    fn last<'a>(&'a self, key: &'a ApprovalKey) -> BoxFuture<'a, Result<Option<Approval>, Fault>> {
+        let key = key.clone();
+        self.ask(move |connection| approvals::of_key(connection, &key).map_err(Fault::new)?.transpose())
+    }
+
+    fn all(&self) -> BoxFuture<'_, Result<Vec<Approval>, Fault>> {
+        self.ask(approvals::all)
+    }
+
+    fn arguments(&self, id: ApprovalId) -> BoxFuture<'_, Result<Option<String>, Fault>> {
+        self.ask(move |connection| approvals::arguments(connection, id))
     }
 }
 

@@ -90,6 +90,27 @@ statements! {
                 ON CONFLICT (server, tool) DO UPDATE SET digest = excluded.digest, risk = excluded.risk, \
                 status = excluded.status, present = excluded.present, record = excluded.record";
     TOOL_ALL = "SELECT server, tool, digest, status, record FROM tool ORDER BY server, tool";
+    APPROVAL_PUT = "INSERT INTO approval (id, call_digest, agent, task, server, tool, definition, risk, approvers, \
+                    policies, reasons, self_approvable, created, until, arguments, state) \
+                    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'pending')";
+    APPROVAL_SET = "UPDATE approval SET until = $2, state = $3, answered = $4, answered_by = $5, note = $6, \
+                    group_names = $7, self_approved = $8, used_by = $9 WHERE id = $1";
+    APPROVAL_COUNT = "SELECT count(*), coalesce(sum(CASE WHEN agent = $1 THEN 1 ELSE 0 END), 0) FROM approval \
+                      WHERE until > $2 AND state = 'pending'";
+    APPROVAL_OF_KEY = "SELECT id, call_digest, agent, task, server, tool, definition, risk, approvers, policies, \
+                       reasons, self_approvable, created, until, state, answered, answered_by, note, group_names, \
+                       self_approved, used_by FROM approval WHERE call_digest = $1 AND agent = $2 AND task = $3";
+    APPROVAL_OF_ID = "SELECT id, call_digest, agent, task, server, tool, definition, risk, approvers, policies, \
+                      reasons, self_approvable, created, until, state, answered, answered_by, note, group_names, \
+                      self_approved, used_by FROM approval WHERE id = $1";
+    APPROVAL_ALL = "SELECT id, call_digest, agent, task, server, tool, definition, risk, approvers, policies, \
+                    reasons, self_approvable, created, until, state, answered, answered_by, note, group_names, \
+                    self_approved, used_by FROM approval ORDER BY id";
+    APPROVAL_ARGUMENTS = "SELECT arguments FROM approval WHERE id = $1";
+    APPROVAL_DROP = "DELETE FROM approval WHERE id = $1";
+    APPROVAL_DROP_KEY = "DELETE FROM approval WHERE call_digest = $1 AND agent = $2 AND task = $3";
+    APPROVAL_SWEEP = "DELETE FROM approval WHERE until <= $1";
+    APPROVAL_END = "UPDATE approval SET state = 'ended', until = $2 WHERE agent = $1 AND state IN ('pending', 'approved')";
     KEY_ALL = "SELECT agent, key_id, secret_sha256, created, expires FROM agent_key ORDER BY agent, place";
 }
 

@@ -11,9 +11,11 @@ use std::thread::{Builder, JoinHandle};
 
 use ledger::Entry;
 use ledger::view::StoredEntry;
+use model::approval::{Approval, ApprovalId, ApprovalKey};
 use model::ids::{CallId, Epoch};
 use model::time::Micros;
 use ports::BoxFuture;
+use ports::approvals::Approvals;
 use ports::control::{Control, ControlChange, ControlState};
 use ports::fault::Fault;
 use ports::record::{CommitFault, Item, Pending, Receipt, Record, Records};
@@ -158,6 +160,20 @@ impl Control for Store {
             queued?;
             answer.await.unwrap_or_else(|_| Err(Fault::new(self.desk.queue.why())))
         })
+    }
+}
+
+impl Approvals for Store {
+    fn last<'a>(&'a self, key: &'a ApprovalKey) -> BoxFuture<'a, Result<Option<Approval>, Fault>> {
+        self.reading.last(key)
+    }
+
+    fn all(&self) -> BoxFuture<'_, Result<Vec<Approval>, Fault>> {
+        self.reading.all()
+    }
+
+    fn arguments(&self, id: ApprovalId) -> BoxFuture<'_, Result<Option<String>, Fault>> {
+        self.reading.arguments(id)
     }
 }
 

@@ -32,7 +32,7 @@ impl Record for Room {
 fn item() -> Item {
     let body = Body::Lifecycle(LifecycleBody { what: "started", detail: String::new() });
     let entry = Entry { at: NOW, epoch: Epoch(1), body };
-    Item { entry, salts: Vec::new(), expects: Expect::Nothing, listed: None }
+    Item { entry, salts: Vec::new(), expects: Expect::Nothing, listed: None, approval: None }
 }
 
 fn reason(refusal: Option<StageRefusal>) -> Option<Reason> {

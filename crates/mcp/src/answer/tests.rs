@@ -57,6 +57,21 @@ fn a_refused_call_is_a_result_the_model_can_read() {
 }
 
 #[test]
+fn a_call_that_waits_for_a_person_says_for_which_approval_and_until_when() {
+    let call = CallId::new(Micros(0), [1; 10]);
+    let approval = model::approval::ApprovalId::of(call);
+    let denial = Denial::new(Reason::ApprovalRequired, "waiting").with_approval(approval, Micros(0));
+    let Refusal::Result(result) = refusal(Era::Modern, &denial, Some(call), &us()) else { panic!() };
+    let machine = parse(&result).get("_meta").unwrap().get(meta::DENIAL).unwrap().canonical();
+    assert_eq!(
+        machine,
+        format!(
+            r#"{{"approval":"{approval}","call":"{call}","reason":"approval_required","until":"1970-01-01T00:00:00.000000Z"}}"#
+        )
+    );
+}
+
+#[test]
 fn unknown_and_hidden_tools_get_one_and_the_same_answer() {
     let (id, call) = (RequestId::ours(1), CallId::new(Micros(5), [2; 10]));
     let unknown = Denial::unknown_tool("x");

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod administration;
 #[cfg(test)]
+mod approvals;
+#[cfg(test)]
 mod path;
 #[cfg(test)]
 mod random;

@@ -48,6 +48,7 @@ pub(crate) fn intent(number: u128, of: usize) -> Entry {
         arguments: Commitment::to(&Salt([1; 32]), "arguments", b"{}"),
         arguments_bytes: 2,
         decide_micros: 9,
+        approval: None,
     }))
 }
 
@@ -63,7 +64,7 @@ pub(crate) fn control_entry(subject: &str) -> Entry {
 }
 
 pub(crate) fn item(entry: Entry, expects: Expect) -> Item {
-    Item { entry, salts: vec![("arguments", Salt([1; 32]))], expects, listed: None }
+    Item { entry, salts: vec![("arguments", Salt([1; 32]))], expects, listed: None, approval: None }
 }
 
 pub(crate) fn agent(name: &str, keys: &[&str]) -> Agent {

@@ -25,7 +25,7 @@ fn a_new_store_is_private_and_tells_its_facts() {
     assert_eq!(mode(dir.file().with_extension("db-wal")), 0o600);
     assert_eq!(mode(dir.0.join("data")), 0o700);
     let facts = wait(store.facts()).unwrap();
-    assert_eq!((facts.schema, facts.size), (2, 2));
+    assert_eq!((facts.schema, facts.size), (3, 2));
     assert!(facts.sqlite.starts_with("3."), "{}", facts.sqlite);
     assert!(facts.path.ends_with("data/callgate.db"));
 }

@@ -75,6 +75,9 @@ pub(crate) enum Command {
         /// The call's id, as answers and `log tail` show it.
         call: String,
     },
+    /// Secrets kept encrypted in the state directory; the configuration names them as `${sealed:NAME}`.
+    #[command(subcommand)]
+    Seal(crate::seal::Seal),
     /// The configuration file.
     #[command(subcommand)]
     Config(ConfigCommand),

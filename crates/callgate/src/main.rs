@@ -11,6 +11,7 @@ mod idle;
 mod operate;
 mod remote;
 mod render;
+mod seal;
 mod sealed;
 mod up;
 
@@ -57,6 +58,7 @@ async fn run(cli: cli::Cli) -> Result<u8, exit::Failure> {
         cli::Command::Config(command) => operate::config(&cli.config, command, output),
         cli::Command::Completions { shell } => complete::completions(shell),
         cli::Command::Man { directory } => complete::man(directory.as_deref()),
+        cli::Command::Seal(command) => seal::run(&cli.config, command, output).await,
         command => operate::run(&cli.config, command, output).await,
     }
 }

@@ -30,7 +30,7 @@ pub(crate) fn config(path: &Path, command: ConfigCommand, output: Output) -> Res
         }
         Read::Good(config) => {
             let names: Vec<&str> = config.servers.iter().map(|server| server.name.as_str()).collect();
-            let warnings = config.weakenings();
+            let warnings = config.notices();
             (json!({"ok": true, "servers": names, "warnings": warnings, "problems": []}), OK)
         }
         Read::Bad(problems) => {
@@ -85,6 +85,7 @@ async fn carry_out(operator: &Operator, command: Command, output: Output) -> Res
         Command::Explain { call } => ("log/call", json!({"call": call}), render::explain),
         Command::Up(_)
         | Command::Config(_)
+        | Command::Seal(_)
         | Command::Completions { .. }
         | Command::Man { .. }
         | Command::Policy(Policy::Check { .. }) => {

@@ -26,8 +26,8 @@ const NOISE_PERIOD: Duration = Duration::from_secs(10);
 pub(crate) async fn run(path: &Path, idle: Option<Duration>) -> Result<u8, Failure> {
     let config = files::config(path)?;
     start_logging(&config);
-    for weakening in config.weakenings() {
-        note(&format!("callgate: warning: {weakening}"));
+    for notice in config.notices() {
+        note(&format!("callgate: warning: {notice}"));
     }
     let node = Node::open(&config, Policies::Required).await?;
     let served = serve(&config, &node, idle).await;

@@ -123,6 +123,16 @@ pub struct Http {
     pub dangerous_plaintext: bool,
 }
 
+impl Config {
+    /// Everything to be said at start and by `config check` although the configuration is valid.
+    #[must_use]
+    pub fn notices(&self) -> Vec<String> {
+        let mut notices = self.weakenings();
+        notices.extend(self.warnings.iter().map(ToString::to_string));
+        notices
+    }
+}
+
 impl Server {
     /// Its texts that may hold secrets, each with the key it was written at.
     #[must_use]

@@ -108,9 +108,9 @@ weaken protection begin with `dangerous_` and are printed at start.
 A secret is written as a reference:
 
 - `\"${sealed:NAME}\"`, kept encrypted in the state directory: `callgate seal put NAME` reads it from a prompt or
-  from standard input. It may be a part of a value. It is read whenever a child or connection is started, so that a new
-  value reaches what is started later. While it is missing, the server that wants it is unavailable and all others work;
-  `config check` and `up` say so.
+  from standard input. It may be a part of a value, but for `bearer`. It is read whenever a child or connection is
+  started, so that a new value reaches what is started later; after a 401 the next call begins a new connection. While
+  it is missing, the server that wants it is unavailable and all others work; `config check` and `up` say so.
 - `\"${file:path}\"` or `\"${env:NAME}\"`, which must be the whole value and is read at start. One line end at the end
   of the file is not part of the secret; at most 64 KiB are read.
 

@@ -98,6 +98,13 @@ impl HttpConnection {
         self.served.load(Ordering::Acquire)
     }
 
+    /// The server takes our credential no longer: the next call begins a connection with what is sealed by then.
+    fn credential_refused(&self) {
+        if self.site.sealed {
+            self.dead.store(true, Ordering::Release);
+        }
+    }
+
     /// Prepares one call. It is sent when its stream is first read.
     pub(crate) async fn call(self: &Arc<Self>, call: Call) -> Result<Box<dyn ResultStream>, UpstreamFault> {
         let id = self.last_id.fetch_add(1, Ordering::AcqRel) + 1;

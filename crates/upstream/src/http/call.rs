@@ -243,6 +243,9 @@ impl HttpStream {
             }
             _ => {}
         }
+        if status == StatusCode::UNAUTHORIZED {
+            self.connection.credential_refused();
+        }
         let fault = self.connection.site.refused(status);
         Some(self.done(Err(fault)))
     }

@@ -38,6 +38,8 @@ pub(crate) struct Site {
     pub(super) limits: Limits,
     pub(super) era: Era,
     pub(super) filled: Filled,
+    /// Whether any of it comes from the sealed store, where it may be replaced.
+    pub(super) sealed: bool,
     guard: Arc<Guard>,
     pool: Arc<Pool>,
     path: Uri,
@@ -69,6 +71,7 @@ impl Site {
             era: config.era,
             guard: Arc::new(Guard::of(&filled.secrets)),
             filled,
+            sealed: !config.transport.sealed_names().is_empty(),
             pool: Arc::new(Pool::new(dialer)),
             path,
             base,

@@ -7,7 +7,7 @@ use ports::sealed::SecretText;
 use ports::upstream::{Sent, UpstreamFault};
 use upstream::{ConfigError, ServerConfig, Transport};
 
-use crate::peer::{Peer, Seen, json, modern, said};
+use crate::peer::{Peer, Seen, empty, json, modern, said};
 use crate::support::{Rig, Store, child, rig_with, site, text};
 
 fn with(text: &str) -> SecretText {
@@ -151,6 +151,24 @@ async fn a_site_without_its_secrets_is_unavailable_and_told_without_them() {
     rig.refresh().await.unwrap();
     let lists = peer.asked("tools/list");
     assert_eq!(lists.last().unwrap().header("authorization"), Some("Bearer another-secret"));
+}
+
+#[tokio::test]
+async fn a_bearer_that_is_refused_is_read_anew_for_the_next_call() {
+    let peer = Peer::start(modern(|seen| match seen.header("authorization") {
+        Some("Bearer bearer-secret") if seen.body.get("params").is_some_and(|p| p.get("name").is_some()) => {
+            empty(401, "")
+        }
+        _ => json(200, "", &said(seen, "hello")),
+    }))
+    .await;
+    let store = store(&SITE);
+    let rig = rig_with(sealed_site(&peer.url), Arc::clone(&store));
+    rig.refresh().await.unwrap();
+    let fault = said_by(&rig, "nothing").await.unwrap_err();
+    assert!(fault.private.contains("401"), "{fault}");
+    store.put("site/bearer", "renewed-secret");
+    assert_eq!(said_by(&rig, "nothing").await.unwrap(), "hello");
 }
 
 #[tokio::test]

@@ -98,7 +98,7 @@ impl Admin {
     /// When there is no such tool.
     pub async fn quarantine(&self, by: &str, tool: &ToolRef) -> Result<(), AdminError> {
         let turn = self.turn().await;
-        let record = self.tool(tool)?.quarantined();
+        let record = self.tool(tool)?.quarantined(self.ports.clock.now());
         let entry = self.entry(by, "tool.quarantined", tool.to_string(), "by an operator".to_owned());
         let current = self.current();
         let catalog = Arc::new(current.catalog.with([record.clone()]));

@@ -27,7 +27,8 @@ impl Recorded {
 fn not_sent(reason: Reason) -> Denial {
     let text = match reason {
         Reason::DefinitionChanged => {
-            "this tool changed since it was listed; nothing was sent; list the tools again"
+            "this tool changed on its server; nothing was sent; it is refused until a person has looked at the change; \
+tell them to run `callgate status`, which names it"
         }
         Reason::Revoked => "the operator withdrew this while the call waited; nothing was sent",
         Reason::Cancelled => "the call was cancelled before anything was sent",

@@ -127,7 +127,7 @@ fn find(bound: &Bound, snapshot: &Snapshot, lookup: &Lookup<'_>) -> Result<Pinne
     if !record.usable() {
         // That a tool changed is told only to whom policy still lets know it.
         return Err(if changed && snapshot.policy.could_permit(principal, &bound.task, &name) {
-            changed_since_listed()
+            waits_for_a_person(&name)
         } else {
             unknown("the tool is in quarantine, or gone")
         });
@@ -138,11 +138,21 @@ fn find(bound: &Bound, snapshot: &Snapshot, lookup: &Lookup<'_>) -> Result<Pinne
     if changed { Err(changed_since_listed()) } else { Ok(record.pinned()) }
 }
 
+/// Somebody certified the change: the caller only has to know it.
 fn changed_since_listed() -> Denial {
     Denial::new(
         Reason::DefinitionChanged,
         "this tool's definition changed since it was listed to you; list the tools again before calling it",
     )
+}
+
+/// Nobody certified the change yet. Trying again changes nothing: a person has to act, and with what.
+fn waits_for_a_person(name: &ToolRef) -> Denial {
+    let text = format!(
+        "this tool's definition changed since it was listed to you and is refused until a person has looked at the \
+change; tell them to run `callgate tools show {name}`, which shows it and how to certify it"
+    );
+    Denial::new(Reason::DefinitionChanged, text)
 }
 
 fn check_arguments(call: &ToolCall, tool: &PinnedTool, snapshot: &Snapshot) -> Result<(), Denial> {

@@ -53,7 +53,29 @@ pub(crate) fn status(value: &Value) -> String {
     ];
     let set_aside = list(value, "policies_set_aside");
     lines.extend(set_aside.iter().filter_map(Value::as_str).map(|notice| format!("set aside    {notice}")));
+    lines.extend(waiting(list(value, "quarantined")));
     lines.join("\n")
+}
+
+/// The tools that wait for a person, and what to do.
+fn waiting(tools: &[Value]) -> Option<String> {
+    const SHOWN: usize = 12;
+    let first = tools.first()?;
+    let rows: Vec<Vec<String>> = tools
+        .iter()
+        .take(SHOWN)
+        .map(|tool| ["tool", "since", "why"].map(|name| text(tool, name).to_owned()).to_vec())
+        .collect();
+    let mut lines = format!("\n{}", table(&["WAITS FOR A PERSON", "SINCE", "WHY"], &rows));
+    if tools.len() > SHOWN {
+        lines
+            .push_str(&format!("\n… {} more: callgate tools list --status quarantined", tools.len() - SHOWN));
+    }
+    lines.push_str(&format!(
+        "\nlook at each, then certify what you saw: callgate tools show {}",
+        text(first, "tool")
+    ));
+    Some(lines)
 }
 
 pub(crate) fn agents(value: &Value) -> String {

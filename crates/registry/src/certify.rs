@@ -133,6 +133,7 @@ pub fn certify(record: &ToolRecord, request: &CertifyRequest) -> Result<ToolReco
         risk,
         returns_secrets,
         status: ToolStatus::Certified,
+        since: request.at,
         certified: Some(certification),
         previous: None,
         ..record.clone()

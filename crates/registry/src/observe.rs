@@ -120,6 +120,7 @@ impl<'a> View<'a> {
             status: ToolStatus::Quarantined,
             present: true,
             first_seen: self.at,
+            since: self.at,
             certified: None,
             previous: None,
         };
@@ -150,6 +151,7 @@ impl<'a> View<'a> {
             flags: self.flags_again(record, definition),
             proposed,
             status: ToolStatus::Quarantined,
+            since: self.at,
             present: true,
             previous,
             ..ToolRecord::clone(record)

@@ -7,7 +7,7 @@ use model::time::Micros;
 use model::tool::{PinnedTool, Risk, ToolRef, ToolStatus};
 
 use crate::definition::Definition;
-use crate::flags::Flag;
+use crate::flags::{Flag, FlagCode};
 use crate::risk::RiskProposal;
 
 /// One tool in the registry.
@@ -33,6 +33,8 @@ pub struct ToolRecord {
     pub returns_secrets: bool,
     /// When it was first listed.
     pub first_seen: Micros,
+    /// Since when it has this definition and this status.
+    pub since: Micros,
     /// The last certification, of this digest or an earlier one.
     pub certified: Option<Certification>,
     /// The definition certified before this one, for the diff. None until a certified tool changes.
@@ -70,9 +72,28 @@ impl ToolRecord {
         self.previous.as_ref().map(|definition| definition.digest())
     }
 
-    /// The same tool, taken out of use until a person certifies it again.
+    /// The same tool, taken out of use at that time until a person certifies it again.
     #[must_use]
-    pub fn quarantined(&self) -> Self {
-        Self { status: ToolStatus::Quarantined, ..self.clone() }
+    pub fn quarantined(&self, at: Micros) -> Self {
+        Self { status: ToolStatus::Quarantined, since: at, ..self.clone() }
+    }
+
+    /// Why a person has to look at it before it can be used; nothing when it is usable, or gone.
+    #[must_use]
+    pub fn waits(&self) -> Option<&'static str> {
+        if self.usable() || !self.present {
+            return None;
+        }
+        Some(match &self.certified {
+            Some(certified) if certified.digest != self.digest => {
+                "its definition changed since it was certified"
+            }
+            Some(_) if self.previous.is_some() => "its definition changed and changed back",
+            Some(_) => "an operator withdrew it",
+            None if self.flags.iter().any(|flag| flag.code == FlagCode::Renamed) => {
+                "new, the same as a tool that is gone"
+            }
+            None => "new",
+        })
     }
 }

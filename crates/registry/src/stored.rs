@@ -60,6 +60,7 @@ pub fn encode(record: &ToolRecord) -> String {
         ("present", Json::Bool(record.present)),
         ("returns_secrets", Json::Bool(record.returns_secrets)),
         ("first_seen", number(record.first_seen)),
+        ("since", number(record.since)),
         ("certified", record.certified.as_ref().map_or(Json::Null, certified)),
         ("previous", record.previous.as_ref().map_or(Json::Null, definition)),
     ])
@@ -90,6 +91,7 @@ pub fn decode(text: &str) -> Result<ToolRecord, StoredFault> {
         present: bool_of(&json, "present")?,
         returns_secrets: bool_of(&json, "returns_secrets")?,
         first_seen: micros_of(&json, "first_seen")?,
+        since: since_of(&json)?,
         certified: optional(&json, "certified")?.map(certified_of).transpose()?,
         previous: optional(&json, "previous")?.map(previous_of).transpose()?,
     };
@@ -152,6 +154,15 @@ fn list_of<'a>(json: &'a Json, name: &str) -> Result<&'a [Json], StoredFault> {
 
 fn micros_of(json: &Json, name: &str) -> Result<Micros, StoredFault> {
     part(json, name)?.as_i64().map(Micros).ok_or_else(|| bad(name))
+}
+
+/// Records of 0.1 before it was kept have none: the last thing known of them then.
+fn since_of(json: &Json) -> Result<Micros, StoredFault> {
+    match (json.get("since"), optional(json, "certified")?) {
+        (Some(_), _) => micros_of(json, "since"),
+        (None, Some(certified)) => micros_of(certified, "at"),
+        (None, None) => micros_of(json, "first_seen"),
+    }
 }
 
 fn risk_of(json: &Json) -> Result<Risk, StoredFault> {

@@ -82,8 +82,9 @@ fn what_cannot_be_checked_or_is_gone_cannot_be_certified() {
 #[test]
 fn withdrawing_takes_a_tool_out_of_use() {
     let done = certify(&record(reader("a", "")), &bulk()).unwrap();
-    let withdrawn = done.quarantined();
+    let withdrawn = done.quarantined(Micros(9));
     assert!(!withdrawn.usable());
+    assert_eq!((withdrawn.waits(), withdrawn.since), (Some("an operator withdrew it"), Micros(9)));
     assert_eq!(bulk_certifiable(&withdrawn), Err(WhyNot::Withdrawn), "it did not change");
     assert!(certify(&withdrawn, &by_name(withdrawn.digest)).unwrap().usable());
 }

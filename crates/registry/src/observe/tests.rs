@@ -21,9 +21,13 @@ fn new_tools_wait_and_the_same_again_changes_nothing() {
     assert_eq!(kinds(&first), [("a", &ChangeKind::Appeared), ("b", &ChangeKind::Appeared)]);
     let catalog = apply(&Catalog::default(), &first);
     assert_eq!(catalog.usable().count(), 0);
+    let record = catalog.get(&tool("s", "a")).unwrap();
+    assert_eq!((record.waits(), record.since), (Some("new"), Micros(5)));
     assert!(seen(&catalog, &tools).changes.is_empty());
     let catalog = certified(&catalog, "a");
     assert_eq!(catalog.usable().count(), 1);
+    let record = catalog.get(&tool("s", "a")).unwrap();
+    assert_eq!((record.waits(), record.since), (None, record.certified.as_ref().unwrap().at));
     assert!(seen(&catalog, &tools).changes.is_empty());
 }
 
@@ -38,8 +42,14 @@ fn a_changed_tool_is_out_of_use_and_the_reviewed_definition_is_kept() {
     let record = third.get(&tool("s", "a")).unwrap();
     assert!(!record.usable());
     assert_eq!((record.previous_digest(), record.first_seen), (Some(before), Micros(1)));
+    assert_eq!(
+        (record.waits(), record.since),
+        (Some("its definition changed since it was certified"), Micros(5))
+    );
     let back = apply(&third, &seen(&third, &[reader("a", "")]));
-    assert!(!back.get(&tool("s", "a")).unwrap().usable(), "changing back is a change too");
+    let record = back.get(&tool("s", "a")).unwrap();
+    assert!(!record.usable(), "changing back is a change too");
+    assert_eq!(record.waits(), Some("its definition changed and changed back"));
 }
 
 #[test]
@@ -50,6 +60,7 @@ fn a_tool_that_is_gone_stays_known_and_comes_back_as_it_was() {
     assert_eq!(kinds(&gone), [("a", &ChangeKind::Disappeared)]);
     let catalog = apply(&catalog, &gone);
     assert_eq!((catalog.len(), catalog.usable().count()), (1, 0));
+    assert_eq!(catalog.get(&tool("s", "a")).unwrap().waits(), None, "nobody can look at what is gone");
     assert!(seen(&catalog, &[]).changes.is_empty());
     let back = seen(&catalog, &tools);
     assert_eq!(kinds(&back), [("a", &ChangeKind::Returned)]);

@@ -20,6 +20,14 @@ fn records_round_trip() {
 }
 
 #[test]
+fn records_from_before_since_was_kept_still_come_back() {
+    let record = record();
+    let text = encode(&record).replace(&format!(r#""since":{},"#, record.since.0), "");
+    assert!(!text.contains("since"));
+    assert_eq!(decode(&text).unwrap().since, record.certified.unwrap().at);
+}
+
+#[test]
 fn damage_is_noticed() {
     let text = encode(&record());
     for (from, to) in [

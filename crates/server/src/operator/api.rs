@@ -57,6 +57,7 @@ impl OperatorFace {
             "policies_set_aside": notices,
             "tools": snapshot.catalog.len(),
             "tools_quarantined": quarantined,
+            "quarantined": show::waiting(&snapshot.catalog),
             "agents": self.admin.agents().iter().filter(|view| view.usable).count(),
             "entries": size,
         }))

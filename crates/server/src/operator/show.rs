@@ -1,13 +1,15 @@
 //! What operators are shown, as JSON. Must never contain a key, a hash of one, or text with hidden characters.
 
+use std::sync::Arc;
+
 use admin::{AgentView, BulkReport, NewAgentKey};
 use model::ids::PolicyId;
 use model::json::Json;
 use model::tool::ToolRef;
 use policy::PolicyProblem;
-use registry::ToolRecord;
 use registry::certify::bulk_certifiable;
 use registry::visible::{diff, pretty, visible};
+use registry::{Catalog, ToolRecord};
 use serde_json::{Value, json};
 
 pub(super) fn agent(view: &AgentView) -> Value {
@@ -35,6 +37,20 @@ pub(super) fn agent(view: &AgentView) -> Value {
 /// The one place a key is shown.
 pub(super) fn new_key(key: &NewAgentKey) -> Value {
     json!({"agent": key.agent.as_str(), "key": key.key.reveal(), "expires": key.expires.rfc3339()})
+}
+
+/// What waits for a person: which tool, why, since when; the newest first. At most so many; `tools/list` has all.
+pub(super) fn waiting(catalog: &Catalog) -> Vec<Value> {
+    const MAX: usize = 100;
+    let mut waiting: Vec<_> = catalog.all().filter_map(|tool| Some((tool, tool.waits()?))).collect();
+    waiting.sort_by_key(|(tool, _)| std::cmp::Reverse(tool.since));
+    waiting.truncate(MAX);
+    let line = |(tool, why): (&Arc<ToolRecord>, &str)| {
+        let mut why = vec![why.to_owned()];
+        why.extend(tool.flags.first().map(|flag| format!("flagged: {}", flag.code.as_str())));
+        json!({"tool": tool.name.to_string(), "why": why.join("; "), "since": tool.since.rfc3339()})
+    };
+    waiting.into_iter().map(line).collect()
 }
 
 pub(super) fn tool_line(record: &ToolRecord) -> Value {
@@ -77,6 +93,8 @@ pub(super) fn tool(record: &ToolRecord) -> Value {
         members.insert("because".into(), json!(record.proposed.because));
         members.insert("flagged".into(), json!(flags));
         members.insert("certified".into(), json!(certified));
+        members.insert("since".into(), json!(record.since.rfc3339()));
+        members.insert("waits_because".into(), json!(record.waits()));
         members.insert("first_seen".into(), json!(record.first_seen.rfc3339()));
         members.insert("definition_text".into(), json!(visible_lines(&pretty(record.definition.tree()))));
         members.insert("changes".into(), json!(changes));

@@ -312,6 +312,7 @@ fn a_server_that_changed_before_it_said_so_gets_nothing() {
         assert!(world.servers.offer(&server("alpha"), &reader("get_item", 2)));
         let refused = refusal(call(&node, &key, "alpha__get_item", OPEN).await);
         assert_eq!(outcome(&world, refused.call), Some(Outcome::NotSent(Reason::DefinitionChanged)));
+        assert!(refused.denial.public.contains("a person"), "nobody certified it yet");
         assert!(world.seen().forwarded.is_empty());
         at_peace(&world, &node);
     });
@@ -328,6 +329,7 @@ fn a_tool_that_changed_since_it_was_listed_is_refused_until_it_is_listed_again()
         certify(&node, &tool("alpha", "get_item")).await;
         let refused = refusal(call(&node, &key, "alpha__get_item", OPEN).await);
         assert_eq!(refused.denial.reason, Reason::DefinitionChanged);
+        assert!(refused.denial.public.contains("list the tools again"), "somebody certified it already");
         assert_eq!(list().await.ok().unwrap().tools.len(), 3);
         assert!(matches!(call(&node, &key, "alpha__get_item", OPEN).await, Finished::Answered(..)));
         at_peace(&world, &node);

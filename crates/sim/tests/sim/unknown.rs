@@ -70,6 +70,10 @@ fn a_change_is_told_only_to_who_may_still_know_the_tool() {
             refused.map(|refused| refused.denial.reason.code())
         };
         assert_eq!(ask(&key).await, Some("definition_changed"), "it was listed to ada");
+        let call = request("beta__get_rows", r#"{"id":"open"}"#);
+        let refused = node.door.call(caller(&node, &key).await, call).await.err().unwrap();
+        let told = refused.denial.public;
+        assert!(told.contains("a person") && told.contains("`callgate tools show beta__get_rows`"), "{told}");
         assert_eq!(ask(&other).await, Some("unknown_tool"), "it never was to bob");
         // Policy now hides the tool from ada too: that it changed is no longer hers to know.
         let hidden = crate::setup::POLICY.replace("\"analysts\"", "\"nobody\"");

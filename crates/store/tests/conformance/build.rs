@@ -100,6 +100,7 @@ pub(crate) fn tool(name: &str, description: &str) -> ToolRecord {
         present: true,
         returns_secrets: false,
         first_seen: AT,
+        since: AT,
         certified: Some(Certification { by: "operator:root".to_owned(), at: AT, digest }),
         previous: None,
         digest,

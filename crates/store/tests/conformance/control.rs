@@ -65,7 +65,7 @@ pub(super) fn agents_tools_and_lists_come_back_as_they_were(backend: &impl Backe
     bob.keys.clear();
     apply(ControlChange::PutAgent(bob.clone()));
     apply(ControlChange::PutTools(vec![one.clone(), two.clone()]));
-    let changed = two.quarantined();
+    let changed = two.quarantined(Micros(9));
     apply(ControlChange::PutTools(vec![changed.clone()]));
     let last = apply(ControlChange::PolicyLoaded(Digest::of(b"set")));
     for digest in [Digest::of(b"old"), one.digest] {

@@ -64,6 +64,8 @@ pub(crate) enum Command {
     /// The tools of the registry: certified, or in quarantine.
     #[command(subcommand)]
     Tools(Tools),
+    /// Calls that wait for a person's approval; without a command, the list.
+    Approvals(Approvals),
     /// The Cedar policies.
     #[command(subcommand)]
     Policy(Policy),
@@ -215,6 +217,54 @@ pub(crate) struct CertifyTool {
     /// Do not ask.
     #[arg(long)]
     pub(crate) yes: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Approvals {
+    #[command(subcommand)]
+    pub(crate) command: Option<ApprovalsCommand>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ApprovalsCommand {
+    /// What waits, and what can be used; with --all, what ended within the last hour too.
+    List {
+        /// Also what was used, rejected, or has expired.
+        #[arg(long)]
+        all: bool,
+    },
+    /// One in full: exactly what will run.
+    Show {
+        /// The approval's id, or its beginning.
+        id: String,
+    },
+    /// Let this very call run once. Shows it in full and asks.
+    Approve(Approve),
+    /// Say no; the agent is told what you say to it.
+    Reject {
+        /// The approval's id, or its beginning.
+        id: String,
+        /// What to tell the agent.
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+    /// Show new ones as they come, and ask in place on a terminal.
+    Watch,
+}
+
+#[derive(Args)]
+pub(crate) struct Approve {
+    /// The approval's id, or its beginning.
+    pub(crate) id: String,
+    /// For the record.
+    #[arg(long, default_value = "")]
+    pub(crate) note: String,
+    /// Do not ask. Needs --digest.
+    #[arg(long, requires = "digest")]
+    pub(crate) yes: bool,
+    /// The call digest that `approvals show` printed: what was seen is what is approved.
+    #[arg(long, value_name = "SHA256", requires = "yes")]
+    pub(crate) digest: Option<String>,
 }
 
 #[derive(Subcommand)]

@@ -1,6 +1,7 @@
 //! The binary: composition root and command line. Must never hold a rule of its own: it wires and it prints.
 
 mod adapters;
+mod approvals;
 mod cli;
 mod complete;
 mod compose;

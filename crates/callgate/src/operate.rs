@@ -12,7 +12,7 @@ use crate::cli::{Agents, CertifyTool, Command, ConfigCommand, Log, Output, Polic
 use crate::exit::{DATA, Failure, NEGATIVE, OK, USAGE, put};
 use crate::files::{self, PolicyDirectory, Read};
 use crate::remote::Operator;
-use crate::{compose, render};
+use crate::{approvals, compose, render};
 
 /// How often `log tail --follow` looks.
 const FOLLOW_PERIOD: Duration = Duration::from_millis(300);
@@ -77,6 +77,7 @@ async fn carry_out(operator: &Operator, command: Command, output: Output) -> Res
             ("tools/quarantine", json!({"tool": tool}), render::quarantined)
         }
         Command::Tools(Tools::Certify(certify)) => return self::certify(operator, certify, output).await,
+        Command::Approvals(command) => return approvals::run(operator, command, output).await,
         Command::Policy(Policy::Reload) => ("policy/reload", json!({}), render::reloaded),
         Command::Policy(Policy::Schema) => ("policy/schema", json!({}), render::schema),
         Command::Log(Log::Tail { limit, from, follow }) => {
@@ -127,7 +128,7 @@ fn code_of(value: &Value) -> u8 {
     if failed { NEGATIVE } else { OK }
 }
 
-fn print(output: Output, value: &Value, render: impl Fn(&Value) -> String) {
+pub(crate) fn print(output: Output, value: &Value, render: impl Fn(&Value) -> String) {
     match output {
         Output::Json => put(&value.to_string()),
         Output::Human => put(render(value).trim_end()),

@@ -49,6 +49,11 @@ impl Operator {
         Ok(Self::Here { face: node.operator_face(authority), node: Box::new(node) })
     }
 
+    /// Whether a daemon answers, rather than this process for itself.
+    pub(crate) const fn is_daemon(&self) -> bool {
+        matches!(self, Self::Daemon { .. })
+    }
+
     /// Carries out one verb.
     pub(crate) async fn ask(&self, verb: &str, params: Value) -> Result<Value, Failure> {
         match self {

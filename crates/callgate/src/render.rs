@@ -4,25 +4,25 @@ use config::{Config, ConfigProblem};
 use policy::{PolicySnapshot, PolicySource, ServerFacts};
 use serde_json::{Value, json};
 
-fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+pub(crate) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value.get(name).and_then(Value::as_str).unwrap_or("")
 }
 
-fn number(value: &Value, name: &str) -> u64 {
+pub(crate) fn number(value: &Value, name: &str) -> u64 {
     value.get(name).and_then(Value::as_u64).unwrap_or(0)
 }
 
-fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
+pub(crate) fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
     value.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
-fn words(value: &Value, name: &str) -> String {
+pub(crate) fn words(value: &Value, name: &str) -> String {
     let words: Vec<&str> = list(value, name).iter().filter_map(Value::as_str).collect();
     words.join(", ")
 }
 
 /// Rows with columns padded to the widest.
-fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let mut widths: Vec<usize> = head.iter().map(|cell| cell.chars().count()).collect();
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -49,6 +49,7 @@ pub(crate) fn status(value: &Value) -> String {
             number(value, "tools_quarantined")
         ),
         format!("agents       {}", number(value, "agents")),
+        format!("approvals    {} waiting", number(value, "approvals_pending")),
         format!("entries      {}", number(value, "entries")),
     ];
     let set_aside = list(value, "policies_set_aside");
@@ -324,6 +325,15 @@ pub(crate) fn entry_line(entry: &Value) -> String {
             text(leaf, "named"),
             text(leaf, "reason")
         ),
+        "approval" => format!(
+            "{} {} {} {}__{} {}",
+            text(leaf, "by"),
+            text(leaf, "answer"),
+            text(leaf, "agent"),
+            text(leaf, "server"),
+            text(leaf, "tool"),
+            text(leaf, "note")
+        ),
         "control" => {
             format!(
                 "{} {} {} {}",
@@ -351,6 +361,7 @@ pub(crate) fn explain(value: &Value) -> String {
             "decision" => format!("refused: {}", text(leaf, "decision")),
             "refusal" => "refused before a tool was resolved".to_owned(),
             "outcome" => format!("ended: {}", text(leaf, "outcome")),
+            "approval" => format!("{} by a person", text(leaf, "answer")),
             kind => kind.to_owned(),
         });
         if let Value::Object(members) = leaf {

@@ -91,7 +91,7 @@ async fn listen(config: &Config, on_demand: bool) -> Result<Option<tokio::net::T
     }
 }
 
-fn settings(config: &Config) -> FaceSettings {
+pub(crate) fn settings(config: &Config) -> FaceSettings {
     FaceSettings {
         allowed: server::agents::Allowed {
             hosts: config.listen.allowed_hosts.clone(),

@@ -4,6 +4,7 @@
 //! command line when no daemon runs, so that there is one way to change anything.
 
 mod api;
+mod approvals;
 pub mod authority;
 mod show;
 mod wire;

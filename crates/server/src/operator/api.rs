@@ -15,7 +15,7 @@ use super::{ApiError, OperatorFace, show, wire};
 /// Entries read at once.
 const LOG_LIMIT_MAX: usize = 10_000;
 /// Who changes are recorded as. There is one operator credential yet, so there is one name.
-const OPERATOR: &str = "operator:local";
+pub(super) const OPERATOR: &str = "operator:local";
 
 impl OperatorFace {
     pub(super) async fn carry_out(&self, verb: &str, params: Value) -> Result<Value, ApiError> {
@@ -34,6 +34,10 @@ impl OperatorFace {
             "tools/certify" => self.certify(read(params)?).await,
             "tools/certify_unflagged" => self.certify_unflagged(read(params)?).await,
             "tools/quarantine" => self.quarantine(read(params)?).await,
+            "approvals/list" => self.approvals().await,
+            "approvals/show" => self.show_approval(read(params)?).await,
+            "approvals/approve" => self.approve(read(params)?).await,
+            "approvals/reject" => self.reject(read(params)?).await,
             "policy/check" => Ok(self.check(read(params)?)),
             "policy/reload" => self.reload().await,
             "policy/schema" => Ok(json!({"schema": self.admin.current().policy.schema_text()})),
@@ -59,6 +63,7 @@ impl OperatorFace {
             "tools_quarantined": quarantined,
             "quarantined": show::waiting(&snapshot.catalog),
             "agents": self.admin.agents().iter().filter(|view| view.usable).count(),
+            "approvals_pending": self.approvals_pending().await?,
             "entries": size,
         }))
     }
@@ -243,7 +248,10 @@ impl OperatorFace {
             let message = format!("no call `{call}` in the record");
             return Err(ApiError { code: "not_found", message, details: Vec::new() });
         }
-        Ok(json!({"call": call.to_string(), "entries": entries.iter().map(show::entry).collect::<Vec<_>>()}))
+        let mut entries: Vec<Value> = entries.iter().map(show::entry).collect();
+        entries.extend(self.answers_to(&entries).await?);
+        entries.sort_by_key(|entry| entry.get("index").and_then(Value::as_u64));
+        Ok(json!({"call": call.to_string(), "entries": entries}))
     }
 }
 

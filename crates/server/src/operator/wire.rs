@@ -80,6 +80,32 @@ pub(super) struct NamedCall {
     pub(super) call: String,
 }
 
+/// `approvals/show`: an id or the beginning of one.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NamedApproval {
+    pub(super) id: String,
+}
+
+/// `approvals/approve`: with the digest of the call that was shown.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Approve {
+    pub(super) id: String,
+    pub(super) call: String,
+    #[serde(default)]
+    pub(super) note: String,
+}
+
+/// `approvals/reject`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Reject {
+    pub(super) id: String,
+    #[serde(default)]
+    pub(super) note: String,
+}
+
 /// `policy/check`: the texts to check.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

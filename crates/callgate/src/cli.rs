@@ -24,15 +24,9 @@ Data goes to standard output, everything else to standard error. Exit codes: 0 o
 77 not an operator, 78 bad configuration."
 )]
 pub(crate) struct Cli {
-    /// The configuration file.
-    #[arg(
-        long,
-        global = true,
-        env = "CALLGATE_CONFIG",
-        default_value = "callgate.toml",
-        value_name = "FILE"
-    )]
-    pub(crate) config: PathBuf,
+    /// The configuration file; without, `callgate.toml` here, or `~/.config/callgate/callgate.toml`.
+    #[arg(long, global = true, env = "CALLGATE_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     /// How to print what was asked for.
     #[arg(long, short, global = true, value_enum, default_value_t = Output::Human)]
     pub(crate) output: Output,
@@ -53,6 +47,14 @@ pub(crate) enum Output {
 pub(crate) enum Command {
     /// Serve agents until stopped (SIGTERM ends, SIGHUP reads the policies again).
     Up(Up),
+    /// Take over the servers of assistants: seal credentials, list tools, propose permits.
+    Import(crate::import::Import),
+    /// Let a client reach its imported servers through Callgate, under their old names.
+    Connect(crate::connect::Connect),
+    /// Put a client's files back as they were.
+    Disconnect(crate::connect::Disconnect),
+    /// The clients of this machine, and which of their servers are connected.
+    Clients,
     /// What is in force: policies, tools, agents, entries.
     Status,
     /// The agents that may call.

@@ -54,6 +54,21 @@ fn read_bounded(path: &Path, bytes_max: u64) -> Result<String, String> {
     Ok(text)
 }
 
+/// The configuration file: the one given (`--config`, `CALLGATE_CONFIG`), `callgate.toml` here if there is one, else this
+/// person's, whether or not it is there.
+pub(crate) fn config_path(given: Option<&Path>) -> PathBuf {
+    if let Some(given) = given {
+        return given.to_path_buf();
+    }
+    let here = PathBuf::from("callgate.toml");
+    if here.exists() {
+        return here;
+    }
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = absolute("XDG_CONFIG_HOME").or_else(|| Some(absolute("HOME")?.join(".config")));
+    home.map_or(here, |home| home.join("callgate").join("callgate.toml"))
+}
+
 /// What became of reading the configuration file.
 pub(crate) enum Read {
     Good(Box<Config>),
@@ -63,7 +78,7 @@ pub(crate) enum Read {
 /// Reads and checks the configuration file.
 pub(crate) fn read_config(path: &Path) -> Result<Read, Failure> {
     let text = read_bounded(path, CONFIG_BYTES_MAX).map_err(|problem| {
-        let fix = "give another file with `--config`, or start from `examples/callgate.toml`";
+        let fix = "give another file with `--config`, or begin with `callgate import`";
         Failure::new(CONFIG, format!("{problem}; {fix}"))
     })?;
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());

@@ -5,10 +5,12 @@ mod approvals;
 mod cli;
 mod complete;
 mod compose;
+mod connect;
 mod credential;
 mod exit;
 mod files;
 mod idle;
+mod import;
 mod operate;
 mod remote;
 mod render;
@@ -54,12 +56,17 @@ fn threads() -> usize {
 
 async fn run(cli: cli::Cli) -> Result<u8, exit::Failure> {
     let output = cli.output;
+    let config = files::config_path(cli.config.as_deref());
     match cli.command {
-        cli::Command::Up(up) => up::run(&cli.config, up.idle()).await,
-        cli::Command::Config(command) => operate::config(&cli.config, command, output),
+        cli::Command::Up(up) => up::run(&config, up.idle()).await,
+        cli::Command::Config(command) => operate::config(&config, command, output),
         cli::Command::Completions { shell } => complete::completions(shell),
         cli::Command::Man { directory } => complete::man(directory.as_deref()),
-        cli::Command::Seal(command) => seal::run(&cli.config, command, output).await,
-        command => operate::run(&cli.config, command, output).await,
+        cli::Command::Seal(command) => seal::run(&config, command, output).await,
+        cli::Command::Import(import) => import::run(&config, import, output).await,
+        cli::Command::Connect(connect) => connect::connect(&config, connect, output).await,
+        cli::Command::Disconnect(disconnect) => connect::disconnect(&config, &disconnect, output),
+        cli::Command::Clients => connect::clients(output),
+        command => operate::run(&config, command, output).await,
     }
 }

@@ -89,6 +89,10 @@ async fn carry_out(operator: &Operator, command: Command, output: Output) -> Res
         | Command::Seal(_)
         | Command::Completions { .. }
         | Command::Man { .. }
+        | Command::Import(_)
+        | Command::Connect(_)
+        | Command::Disconnect(_)
+        | Command::Clients
         | Command::Policy(Policy::Check { .. }) => {
             return Err(Failure::new(USAGE, "this command does not ask an operator"));
         }

@@ -119,6 +119,9 @@ pub fn restore(document: &Document, format: Format, kept: &Kept) -> Result<Resto
             leave("it was taken out of the file");
             continue;
         };
+        if now.canonical() == piece.value {
+            continue;
+        }
         if !piece.is_ours(now) {
             leave("it was changed in the file");
             continue;

@@ -17,6 +17,8 @@ pub struct ProposedTool {
 /// What the permits are about.
 #[derive(Clone, Debug)]
 pub struct Surroundings {
+    /// What the ids of the policies begin with.
+    pub name: String,
     /// The workspace, absolute; `None` when it is too much to permit: the home directory, `/`.
     pub workspace: Option<String>,
     /// Directories and files of Callgate itself, absolute.
@@ -78,6 +80,7 @@ const HEAD: &str = "\
 #[must_use]
 pub fn propose(tools: &[ProposedTool], around: &Surroundings) -> String {
     let mut out = HEAD.to_owned();
+    out.push_str(&around.workspace.as_deref().map(workspace_line).unwrap_or_default());
     let groups = around.workspace.as_deref().map(|workspace| (workspace, groups(tools)));
     if let Some((workspace, groups)) = groups {
         for (position, group) in groups.iter().enumerate() {
@@ -86,9 +89,33 @@ pub fn propose(tools: &[ProposedTool], around: &Surroundings) -> String {
         }
     }
     out.push('\n');
-    out.push_str(OTHERS);
+    out.push_str(&OTHERS.replace("workspace/", &format!("{}/", around.name)));
+    out.push_str(&spare(tools));
     out.push_str(&own(around));
     out
+}
+
+/// Writes that name no path, as a permit to uncomment.
+fn spare(tools: &[ProposedTool]) -> String {
+    let named = |tool: &&ProposedTool| {
+        let path = |text: &String| PATHS.contains(&text.as_str()) || ROOTS.contains(&text.as_str());
+        tool.risk == "write" && !tool.texts.iter().any(path)
+    };
+    let lines: Vec<String> =
+        tools.iter().filter(named).map(|tool| format!("//     {},\n", tool.action)).collect();
+    if lines.is_empty() {
+        return String::new();
+    }
+    format!(
+        "\n// These name no path. Take the comment marks away from those that need no asking:\n// permit (\n//   principal in Callgate::AgentGroup::\"known\",\n//   action in [\n{}//   ],\n//   resource\n// );\n",
+        lines.concat()
+    )
+}
+
+/// The comment that says which workspace a file of policies is about.
+#[must_use]
+pub fn workspace_line(workspace: &str) -> String {
+    format!("// Workspace: {}\n", escaped(workspace))
 }
 
 /// Tools of one server with the same arguments.
@@ -148,8 +175,9 @@ fn permit(group: &Group<'_>, number: usize, workspace: &str, around: &Surroundin
     }
     let actions = group.actions.join(",\n    ");
     let mut text = format!(
-        "// `{}`: inside this workspace only.\n@id(\"workspace/{}-{number}\")\npermit (\n  principal in Callgate::AgentGroup::\"known\",\n  action in [\n    {actions}\n  ],\n  resource\n)\nwhen {{\n  {}\n}}\nunless {{ {} }}",
+        "// `{}`: inside this workspace only.\n@id(\"{}/{}-{number}\")\npermit (\n  principal in Callgate::AgentGroup::\"known\",\n  action in [\n    {actions}\n  ],\n  resource\n)\nwhen {{\n  {}\n}}\nunless {{ {} }}",
         group.server,
+        around.name,
         group.server,
         conditions.join(" &&\n  "),
         dots.join(" || ")
@@ -185,7 +213,8 @@ fn own(around: &Surroundings) -> String {
         return out;
     }
     out.push_str(&format!(
-        "\n// Nobody reads or writes Callgate's own files through a tool.\n@id(\"workspace/callgate-itself\")\n@reason(\"Callgate's own files are not for agents\")\nforbid (\n  principal,\n  action in Callgate::Action::\"call\",\n  resource\n)\nwhen {{ context has args && context.args has path }}\nwhen {{\n  {}\n}};\n",
+        "\n// Nobody reads or writes Callgate's own files through a tool.\n@id(\"{}/callgate-itself\")\n@reason(\"Callgate's own files are not for agents\")\nforbid (\n  principal,\n  action in Callgate::Action::\"call\",\n  resource\n)\nwhen {{ context has args && context.args has path }}\nwhen {{\n  {}\n}};\n",
+        around.name,
         patterns.join(" ||\n  ")
     ));
     out
@@ -236,6 +265,7 @@ mod tests {
             tool("memory", "add", &["text"]),
         ];
         let around = Surroundings {
+            name: "workspace".to_owned(),
             workspace: Some("/home/ann/wo*rk".to_owned()),
             own: vec!["/home/ann/.config/callgate".to_owned()],
         };
@@ -245,14 +275,15 @@ mod tests {
         assert!(text.contains("context.args.repo_path == \"/home/ann/wo*rk\""));
         assert!(text.contains("context.args.path like \"*..*\""));
         assert!(text.contains("context.args.path like \"/home/ann/.config/callgate*\""));
-        assert!(!text.contains("memory::"));
+        assert!(text.contains("//     memory::Action::\"add\",\n//   ],"));
+        assert!(!text.contains("\n    memory::"));
     }
 
     #[test]
     fn a_workspace_that_is_too_much_is_not_permitted() {
         let tools = [tool("files", "write_file", &["path"])];
-        let text = propose(&tools, &Surroundings { workspace: None, own: Vec::new() });
+        let text = propose(&tools, &Surroundings { name: "w".to_owned(), workspace: None, own: Vec::new() });
         assert!(!text.contains("write_file"));
-        assert!(text.contains("workspace/other-writes"));
+        assert!(text.contains("w/other-writes"));
     }
 }

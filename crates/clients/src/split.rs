@@ -170,7 +170,9 @@ fn endpoint(http: &Http, around: &Around<'_>) -> Result<Plan, Missing> {
     if let Some(basic) = basic {
         put("Authorization", vec![Part::Secret(basic)]);
     }
-    for (name, value) in &http.headers {
+    // How to talk is Callgate's own business.
+    let own = |name: &str| ["accept", "content-type"].contains(&name.to_ascii_lowercase().as_str());
+    for (name, value) in http.headers.iter().filter(|(name, _)| !own(name)) {
         put(name, header(name, &full(value)?));
     }
     let env = |name: &String| (around.facts.env)(name).ok_or_else(|| Missing::Env(name.clone()));
@@ -186,7 +188,7 @@ fn endpoint(http: &Http, around: &Around<'_>) -> Result<Plan, Missing> {
 /// A header's value is secret as a whole unless it says how to talk.
 fn header(name: &str, parts: &Parts) -> Parts {
     let value = joined(parts);
-    let public = ["accept", "accept-language", "content-type", "user-agent"];
+    let public = ["accept-language", "user-agent"];
     let plain = parts.iter().all(|part| matches!(part, Part::Plain(_)));
     if plain && public.contains(&name.to_ascii_lowercase().as_str()) && !looks_like_credential(&value) {
         return vec![Part::Plain(value)];
@@ -212,7 +214,12 @@ pub(crate) fn value(name: Option<&str>, text: &str) -> Parts {
     vec![Part::Plain(text.to_owned())]
 }
 
-/// The whole text.
+/// The whole text, secrets and all.
+#[must_use]
+pub fn text_of(parts: &[Part]) -> String {
+    joined(parts)
+}
+
 pub(crate) fn joined(parts: &[Part]) -> String {
     let text = |part: &Part| match part {
         Part::Plain(text) => text.clone(),
@@ -222,6 +229,14 @@ pub(crate) fn joined(parts: &[Part]) -> String {
 }
 
 impl SplitServer {
+    /// The arguments of its process that may be shown as a whole.
+    #[must_use]
+    pub fn plain_arguments(&self) -> Vec<String> {
+        let Plan::Stdio { command, .. } = &self.plan else { return Vec::new() };
+        let plain = command.iter().skip(1).filter(|parts| parts.iter().all(|part| part.hidden().is_none()));
+        plain.map(|parts| joined(parts)).collect()
+    }
+
     /// All secrets in it.
     #[must_use]
     pub fn secrets(&self) -> Vec<&Hidden> {

@@ -35,5 +35,6 @@ mod tests;
 
 pub use decision::{ApprovalEvidence, Decision, DecisionRequest, DenyKind, Park, PolicyDenial, PolicyPermit};
 pub use facts::{PolicySource, ServerFacts, ToolFacts};
+pub use names::action_of;
 pub use problem::{PolicyProblem, ProblemKind};
 pub use snapshot::PolicySnapshot;

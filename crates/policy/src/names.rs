@@ -30,6 +30,12 @@ pub(crate) fn namespace(server: &ServerName) -> String {
     if illegal || ambiguous { format!("S_{}", name.replace('-', "D")) } else { name.replace('-', "__") }
 }
 
+/// A tool's action as policies write it: `SERVER::Action::"TOOL"`. Neither name has a character that needs an escape.
+#[must_use]
+pub fn action_of(tool: &ToolRef) -> String {
+    format!("{}::Action::\"{}\"", namespace(&tool.server), tool.tool)
+}
+
 /// The group of one risk class.
 pub(crate) fn risk_group(risk: Risk) -> String {
     format!("risk:{risk}")

@@ -92,12 +92,12 @@ fn a_child_process_keeps_nothing_in_clear() {
 #[test]
 fn an_address_keeps_nothing_in_clear() {
     let text = r#"{"mcpServers": {"web": {"type": "http", "url": "https://ann:planted%2Fpw@h.example/mcp/sk-plantedplanted?a=planted-q",
-        "headers": {"X-Key": "planted-header", "Accept": "text/html"}}}}"#;
+        "headers": {"X-Key": "planted-header", "Accept": "text/html", "User-Agent": "me/1"}}}}"#;
     let made = made(Kind::ClaudeCode, text);
     assert!(!made.table.contains("planted"), "{}", made.table);
     let url = "url = \"https://h.example/mcp/${sealed:servers/web/url}?${sealed:servers/web/url.2}\"";
     assert!(made.table.contains(url), "{}", made.table);
-    assert!(made.table.contains("Accept = \"text/html\""));
+    assert!(made.table.contains("User-Agent = \"me/1\"") && !made.table.contains("Accept"));
     let basic = made.sealed.iter().find(|(name, _)| name == "servers/web/header/Authorization");
     assert_eq!(basic.unwrap().1, "Basic YW5uOnBsYW50ZWQvcHc=");
 }

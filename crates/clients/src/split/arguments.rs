@@ -10,6 +10,11 @@ pub(super) fn split(written: &[Parts], around: &Around<'_>) -> Vec<Parts> {
     let mut out = Vec::new();
     for (position, parts) in written.iter().enumerate() {
         let text = texts.get(position).map_or("", String::as_str);
+        if position == 0 {
+            // A program is never a secret: it is shown, and started, as it is written.
+            out.push(vec![Part::Plain(text.to_owned())]);
+            continue;
+        }
         let before = position.checked_sub(1).and_then(|before| texts.get(before)).map(String::as_str);
         out.push(argument(before, parts, text, around));
     }

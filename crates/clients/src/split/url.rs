@@ -44,6 +44,8 @@ pub(super) fn of_text(text: &str) -> Parts {
 /// The address of a server, and what its user part becomes: a header, as clients send it.
 pub(super) fn of_server(written: &Parts) -> (Parts, Option<Hidden>) {
     let text = joined(written);
+    // A fragment never leaves a client.
+    let text = text.split_once('#').map_or(text.as_str(), |(before, _)| before).to_owned();
     let whole = || (vec![Part::Secret(Hidden::new(text.clone()))], None);
     let Some(pieces) = pieces(&text) else { return whole() };
     if looks_like_credential(pieces.host) || text.contains("${") {

@@ -15,6 +15,7 @@ use crate::credential;
 use crate::exit::{CANNOT_CREATE, Failure, INTERNAL, OK, note};
 use crate::files;
 use crate::idle::Attended;
+use crate::notify;
 
 /// Time for open requests once we are told to stop.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -56,12 +57,15 @@ async fn serve(config: &Config, node: &Node, idle: Option<Duration>) -> Result<(
     greet(node, address, state);
     let refreshing = tokio::spawn(refresh_all(Arc::clone(&node.upstreams), Arc::clone(&node.admin)));
     let noise = tokio::spawn(flush_noise(Arc::clone(&node.door)));
+    let notify = notify::desktop(Arc::clone(&node.admin), Arc::clone(&node.clock));
+    let notices = config.notify.desktop.then(|| tokio::spawn(notify));
     tokio::select! {
         () = signals.until_told_to_stop(node) => {}
         () = agents.idle(idle, &node.door) => note("callgate: no client for a while; it was started on demand and ends"),
     }
     refreshing.abort();
     noise.abort();
+    notices.inspect(tokio::task::JoinHandle::abort);
     // The sockets are ours until the lock is given back. Nobody new comes in while the others are waited for.
     for socket in [credential::agents_socket(state), credential::socket(state)] {
         drop(std::fs::remove_file(socket));

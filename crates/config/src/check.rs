@@ -12,7 +12,7 @@ use model::limits::{CallLimits, JsonLimits};
 use ports::sealed::DIRECTORY;
 use toml::de::DeTable;
 
-use crate::domain::{Config, Limits, Listen, Log, LogFormat, LogLevel, Policy, Store};
+use crate::domain::{Config, Limits, Listen, Log, LogFormat, LogLevel, Notify, Policy, Store};
 use crate::keys::Section;
 use crate::problem::{ConfigProblem, shown};
 use crate::read::{At, Reader, Says, Table};
@@ -62,9 +62,9 @@ pub(crate) struct Surroundings<'a> {
 
 fn whole(reader: &mut Reader<'_>, root: &DeTable<'_>, mut around: Surroundings<'_>) -> Config {
     reader.unknown_sections(root);
-    let [listen_table, store_table, policy_table, limits_table, servers_table, log_table] =
+    let [listen_table, store_table, policy_table, limits_table, servers_table, notify_table, log_table] =
         Section::ALL.map(|section| reader.top(root, section));
-    for table in [&listen_table, &store_table, &policy_table, &limits_table, &log_table] {
+    for table in [&listen_table, &store_table, &policy_table, &limits_table, &notify_table, &log_table] {
         reader.unknown_keys(table);
     }
     let store = store(reader, &store_table, &around);
@@ -75,6 +75,7 @@ fn whole(reader: &mut Reader<'_>, root: &DeTable<'_>, mut around: Surroundings<'
         policy: policy(reader, &policy_table, &around),
         limits: limits(reader, &limits_table),
         servers: servers::servers(reader, &servers_table, &around),
+        notify: Notify { desktop: reader.bool(&notify_table, "desktop") },
         log: log(reader, &log_table),
         warnings: reader.warnings(),
     }

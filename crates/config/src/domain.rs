@@ -23,6 +23,8 @@ pub struct Config {
     pub limits: Limits,
     /// The upstream servers, sorted by name.
     pub servers: Vec<Server>,
+    /// How a person is told what waits for them.
+    pub notify: Notify,
     /// What is printed while running.
     pub log: Log,
     /// What keeps single servers from being used, or will: to be printed at start and by `config check`.
@@ -172,6 +174,13 @@ pub struct Log {
     pub format: LogFormat,
     /// How much.
     pub level: LogLevel,
+}
+
+/// How a person is told what waits for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Notify {
+    /// By a notification on the desktop, where there is one.
+    pub desktop: bool,
 }
 
 /// How log lines look.

@@ -10,12 +10,13 @@ pub(crate) enum Section {
     Policy,
     Limits,
     Server,
+    Notify,
     Log,
 }
 
 impl Section {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Listen, Self::Store, Self::Policy, Self::Limits, Self::Server, Self::Log];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Listen, Self::Store, Self::Policy, Self::Limits, Self::Server, Self::Notify, Self::Log];
 
     /// The name of its table at the top of the file.
     pub(crate) const fn name(self) -> &'static str {
@@ -25,6 +26,7 @@ impl Section {
             Self::Policy => "policy",
             Self::Limits => "limits",
             Self::Server => "servers",
+            Self::Notify => "notify",
             Self::Log => "log",
         }
     }
@@ -46,6 +48,7 @@ impl Section {
             Self::Server => {
                 "One upstream server; `NAME` is 1 to 32 of `a-z 0-9 - _` without `__`. Give either `command` or `url`."
             }
+            Self::Notify => "How a person is told what waits for them, besides `callgate status`.",
             Self::Log => "What is printed on standard error while running. This is not the record.",
         }
     }
@@ -115,7 +118,7 @@ const fn key(
 }
 
 use Kind::{Bool, Choice, Integer, Secret, SecretMap, Text, TextList};
-use Section::{Limits, Listen, Log, Policy, Server, Store};
+use Section::{Limits, Listen, Log, Notify, Policy, Server, Store};
 
 /// Every key there is.
 pub(crate) static KEYS: &[Key] = &[
@@ -286,6 +289,13 @@ pub(crate) static KEYS: &[Key] = &[
         Bool,
         "false",
         "Reach a server on another machine by `http://`: what is sent, the bearer too, can be read on the way. Printed at start.",
+    ),
+    key(
+        Notify,
+        "desktop",
+        Bool,
+        "true",
+        "Show a desktop notification (`notify-send`, where there is one and a session) when a server in use brings changed or new tools. It names the server and how many, nothing a server wrote; at most one of a server in five minutes.",
     ),
     key(Log, "format", Choice(&["human", "json"]), "\"human\"", "How lines look."),
     key(

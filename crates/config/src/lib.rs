@@ -15,7 +15,8 @@ mod suggest;
 mod value;
 
 pub use domain::{
-    Config, Era, Http, Limits, Listen, Log, LogFormat, LogLevel, Policy, Server, Stdio, Store, Transport,
+    Config, Era, Http, Limits, Listen, Log, LogFormat, LogLevel, Notify, Policy, Server, Stdio, Store,
+    Transport,
 };
 pub use problem::ConfigProblem;
 pub use reference::{json_schema, markdown};

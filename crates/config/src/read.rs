@@ -216,10 +216,10 @@ impl<'a> Reader<'a> {
         Some(At { value: text.to_owned(), offset: value.span().start })
     }
 
-    /// A boolean; `false` when absent or wrong.
+    /// A boolean; its default when absent, `false` when wrong.
     pub(crate) fn bool(&mut self, table: &Table<'_, '_>, name: &str) -> bool {
         let Some((key, value)) = self.value(table, name) else {
-            return false;
+            return find(table.section, name).is_some_and(|key| key.default == "true");
         };
         let read = value.get_ref().as_bool();
         if read.is_none() {

@@ -89,6 +89,9 @@ fn the_documented_defaults_are_the_real_ones() {
     assert_eq!(written.policy, silent.policy);
     assert_eq!(written.limits, silent.limits);
     assert_eq!(written.log, silent.log);
+    assert_eq!(written.notify, silent.notify);
+    assert!(silent.notify.desktop);
+    assert!(!parse("[notify]\ndesktop = false\n").ok().unwrap().notify.desktop);
     let facts = |config: &Config| match config.servers.as_slice() {
         [server] => match &server.transport {
             Transport::Stdio(stdio) => (

@@ -10,11 +10,8 @@ mod credential;
 mod exit;
 mod files;
 mod idle;
-<<<<<<< Updated upstream
 mod import;
-=======
 mod notify;
->>>>>>> Stashed changes
 mod operate;
 mod remote;
 mod render;

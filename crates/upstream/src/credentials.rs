@@ -7,15 +7,45 @@ const PATH_BYTES_MIN: usize = 16;
 const DEPTH_MAX: usize = 4;
 
 /// The secret, and what of it a server may say alone: `abc` of `Bearer abc`, `--token=abc`, `X-Key: abc`,
-/// `https://user:abc@host/`, `https://host/?key=abc`.
-pub(crate) fn of(secret: &str) -> Vec<&str> {
+/// `https://user:abc@host/`, `https://host/?key=abc`, and of the Base64 of `user:abc` after `Basic`.
+pub(crate) fn of(secret: &str) -> Vec<String> {
     let mut found = vec![secret];
     let mut inner = vec![secret];
     for _ in 0..DEPTH_MAX {
         inner = inner.into_iter().flat_map(within).collect();
         found.extend(&inner);
     }
-    found
+    let passwords: Vec<_> = found.iter().filter_map(|part| password(part)).collect();
+    found.into_iter().map(str::to_owned).chain(passwords).collect()
+}
+
+/// The password of a `Basic` credential.
+fn password(text: &str) -> Option<String> {
+    let (scheme, encoded) = text.split_once(' ')?;
+    let text = scheme.eq_ignore_ascii_case("basic").then(|| base64(encoded.trim()))?;
+    String::from_utf8(text?).ok()?.split_once(':').map(|(_, password)| password.to_owned())
+}
+
+/// The bytes behind Base64 of either alphabet.
+fn base64(text: &str) -> Option<Vec<u8>> {
+    let (mut bits, mut count, mut out) = (0_u32, 0, Vec::new());
+    for character in text.trim_end_matches('=').bytes() {
+        let six = match character {
+            b'A'..=b'Z' => character - b'A',
+            b'a'..=b'z' => character - b'a' + 26,
+            b'0'..=b'9' => character - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            _ => return None,
+        };
+        bits = (bits << 6 | u32::from(six)) & 0xffff;
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            out.push(u8::try_from(bits >> count & 0xff).ok()?);
+        }
+    }
+    Some(out)
 }
 
 fn within(text: &str) -> Vec<&str> {
@@ -70,8 +100,10 @@ mod tests {
             ("https://host/mcp?a=1&key=abc#x", "abc"),
             ("https://host/s/0123456789abcdef/mcp", "/s/0123456789abcdef/mcp"),
             ("user:abc", "abc"),
+            ("Basic dXNlcjpodW50ZXIyLWh1bnRlcjI=", "hunter2-hunter2"),
+            ("Authorization: basic dTo_Pz8-Pj4=", "???>>>"),
         ] {
-            assert!(of(secret).contains(&part), "{secret}: {:?}", of(secret));
+            assert!(of(secret).contains(&part.to_owned()), "{secret}: {:?}", of(secret));
         }
     }
 
@@ -85,7 +117,7 @@ mod tests {
             ("some words here", "here"),
             ("https://host:8443/mcp", "8443/mcp"),
         ] {
-            assert!(!of(secret).contains(&part), "{secret}: {:?}", of(secret));
+            assert!(!of(secret).contains(&part.to_owned()), "{secret}: {:?}", of(secret));
         }
     }
 }

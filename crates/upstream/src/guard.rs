@@ -28,8 +28,8 @@ impl Guard {
         for secret in secrets {
             for part in credentials::of(secret.reveal()) {
                 if part.len() >= SECRET_BYTES_MIN {
-                    needles.push(part.to_owned());
                     needles.extend(base64_forms(part.as_bytes()));
+                    needles.push(part);
                 }
             }
         }

@@ -45,7 +45,7 @@ fn names_a_credential(name: &str) -> bool {
 pub(super) fn secret_values(launch: &Launch) -> Vec<String> {
     let passed = launch.env_pass.iter().filter_map(|name| std::env::var(name).ok());
     let set = launch.env.iter().map(|(_, value)| value).chain(&launch.secrets);
-    let set = set.flat_map(|secret| credentials::of(secret.reveal())).map(str::to_owned);
+    let set = set.flat_map(|secret| credentials::of(secret.reveal()));
     let mut values: Vec<_> = passed.chain(set).filter(|value| value.len() >= 6).collect();
     // The longest first: what is a part of another is not left beside a hole.
     values.sort_by_key(|value| std::cmp::Reverse(value.len()));

@@ -1,9 +1,9 @@
 //! The checkers. Must never ask the code under test: the disk, the pictures and the packets are the evidence.
 
+mod consent;
+
 use call::Finished;
-use ledger::{ApprovalBody, Body, DecisionBody, Outcome, Verdict};
-use model::approval::USABLE_SECONDS;
-use model::call::CallDigest;
+use ledger::{Body, DecisionBody, Outcome, Verdict};
 use model::denial::{Denial, Reason};
 use model::digest::Commitment;
 use model::ids::CallId;
@@ -19,6 +19,8 @@ use registry::ToolRecord;
 use crate::disk::{Disk, Durable};
 use crate::world::World;
 
+pub use consent::{answered, approvals_used};
+
 /// What is wrong with a call that leaves right now.
 pub(crate) fn forward(world: &World, forward: &Forward) -> Vec<String> {
     let call = forward.call;
@@ -31,7 +33,7 @@ pub(crate) fn forward(world: &World, forward: &Forward) -> Vec<String> {
             for what in intended(intent, forward) {
                 wrong(what);
             }
-            if let Some(what) = consented(&disk, intent, forward) {
+            if let Some(what) = consent::consented(&disk, intent, forward) {
                 wrong(what);
             }
             if let Some(what) = permitted(world, (&disk, intent), forward) {
@@ -91,51 +93,6 @@ fn intended(intent: &Durable, forward: &Forward) -> Vec<String> {
     broken
 }
 
-/// The entry of the answer that an intent uses up, and its place in the log.
-fn approved<'a>(disk: &'a Disk, intent: &Durable) -> Option<(usize, &'a Durable, &'a ApprovalBody)> {
-    let Body::Decision(DecisionBody { approval: Some(approval), .. }) = &intent.entry.body else {
-        return None;
-    };
-    disk.entries.iter().enumerate().find_map(|(place, kept)| match &kept.entry.body {
-        Body::Approval(body) if body.approval == *approval && body.approved => Some((place, kept, body)),
-        _ => None,
-    })
-}
-
-/// An intent that names an approval uses up one of its own: a person's yes to this very call, recorded before it, in
-/// time, and used by no other intent.
-fn consented(disk: &Disk, intent: &Durable, forward: &Forward) -> Option<String> {
-    let Body::Decision(DecisionBody { approval: Some(approval), task, .. }) = &intent.entry.body else {
-        return None;
-    };
-    let uses = |kept: &&Durable| match &kept.entry.body {
-        Body::Decision(body) => body.verdict == Verdict::Permit && body.approval == Some(*approval),
-        _ => false,
-    };
-    if disk.entries.iter().filter(uses).count() != 1 {
-        return Some(format!("(j) {approval} is used by more than one intent"));
-    }
-    let Some((place, kept, body)) = approved(disk, intent) else {
-        return Some(format!("(j) {approval} was approved by nobody"));
-    };
-    let own = disk
-        .entries
-        .iter()
-        .position(|kept| kept.entry.is_intent() && kept.entry.call() == intent.entry.call());
-    if own.is_none_or(|own| own < place) {
-        return Some(format!("(j) {approval} was approved after the intent"));
-    }
-    if intent.entry.at >= kept.entry.at.plus_seconds(USABLE_SECONDS) {
-        return Some(format!("(j) {approval} was used after its time"));
-    }
-    let canonical = Json::parse(forward.arguments.as_bytes(), &JsonLimits::REQUEST).ok()?.canonical();
-    let digest = CallDigest::of(&forward.tool, &canonical);
-    let salt = kept.salts.iter().find(|(name, _)| *name == "bound").map(|(_, salt)| salt);
-    let bound = salt.map(|salt| Commitment::to(salt, "bound", digest.0.as_bytes()));
-    let same = bound == Some(body.bound) && body.agent == forward.agent && body.task == *task;
-    (!same).then(|| format!("(j) {approval} is for another call, agent or task"))
-}
-
 /// The picture of the intent's epoch permits it, decided again.
 fn permitted(world: &World, (disk, intent): (&Disk, &Durable), forward: &Forward) -> Option<String> {
     let history = world.pictures()?.history();
@@ -153,13 +110,14 @@ fn permitted(world: &World, (disk, intent): (&Disk, &Durable), forward: &Forward
     let principal = Principal { agent: agent.id.clone(), facts, attestation: Attestation::AgentKey };
     let task = Task::implicit(&agent.id).ok()?;
     let arguments = Json::parse(forward.arguments.as_bytes(), &JsonLimits::REQUEST).ok()?;
-    let evidence =
-        approved(disk, intent).map_or_else(ApprovalEvidence::none, |(_, _, body)| ApprovalEvidence {
+    let evidence = consent::approved(disk, intent).map_or_else(ApprovalEvidence::none, |(_, _, body)| {
+        ApprovalEvidence {
             count: 1,
             groups: body.groups.clone(),
             exact: true,
             self_approved: body.self_approved,
-        });
+        }
+    });
     let decision = picture.policy.decide(&DecisionRequest {
         principal: &principal,
         task: &task,
@@ -240,8 +198,9 @@ pub fn at_rest(world: &World) {
     let stray = disk.entries.iter().filter(|durable| matches!(durable.entry.body, Body::Outcome(_)));
     let stray = stray.filter_map(|durable| durable.entry.call()).filter(|call| !intents.contains(call));
     let stray: Vec<String> = stray.map(|call| format!("(b) {call}: an outcome without an intent")).collect();
+    let twice = consent::used_once(&disk);
     drop(disk);
-    world.seen().violations.extend(wrong.into_iter().chain(stray));
+    world.seen().violations.extend(wrong.into_iter().chain(stray).chain(twice));
 }
 
 /// The current picture's epoch is the disk's: what was acknowledged is in force.

@@ -5,7 +5,9 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use admin::Says;
 use call::Finished;
+use model::approval::{Standing, USABLE_SECONDS};
 use model::call::Endpoint;
 use ports::clock::Spawner as _;
 use ports::identity::Presented;
@@ -34,6 +36,7 @@ const ARGUMENTS: [&str; 5] =
     [r#"{"id":"open"}"#, r#"{"id":"shut"}"#, r#"{"id":7}"#, r#"{}"#, r#"{"id":"open","more":[[[]]]}"#];
 const CALLS: u64 = 24;
 const CHANGES: u64 = 16;
+const ANSWERS: u64 = 24;
 
 /// What one run did, for knowing that runs do anything at all.
 #[derive(Default)]
@@ -41,6 +44,7 @@ struct Tally {
     forwarded: usize,
     answered: usize,
     refused: usize,
+    approved: usize,
     died: usize,
     fenced: usize,
 }
@@ -81,8 +85,10 @@ impl Actor {
                 }
                 continue;
             }
-            let call = if self.rng.chance(65) {
+            let call = if self.rng.chance(50) {
                 request("alpha__get_item", ARGUMENTS[0])
+            } else if self.rng.chance(40) {
+                request("alpha__run_command", ARGUMENTS[0])
             } else {
                 request(self.rng.pick(&NAMES).unwrap(), self.rng.pick(&ARGUMENTS).unwrap())
             };
@@ -134,6 +140,33 @@ impl Actor {
                 drop(tokio::time::timeout(self.rng.within(Duration::from_millis(4)), change).await);
             } else {
                 change.await;
+            }
+        }
+    }
+
+    /// A person who answers what waits, now and then too late, and now and then for another call than was shown.
+    async fn approver(self) {
+        let admin = &self.node.admin;
+        for _ in 0..ANSWERS {
+            self.pause(8).await;
+            if self.rng.chance(4) {
+                self.node.clock.jump(USABLE_SECONDS);
+            }
+            let Ok(mut asked) = admin.approvals().await else { continue };
+            asked.retain(|one| one.standing == Standing::Waiting || self.rng.chance(5));
+            let Some(one) = self.rng.pick(&asked).map(|one| &one.approval) else { continue };
+            let says = match self.rng.below(10) {
+                0 => Says::No,
+                1 => Says::Yes(self.rng.pick(&asked).unwrap().approval.key.call),
+                _ => Says::Yes(one.key.call),
+            };
+            let id = one.id.to_string();
+            let answer = admin.answer(BY, &id, says, "by chance");
+            if self.rng.chance(10) {
+                // The person's connection breaks: the answer is whole or not at all.
+                drop(tokio::time::timeout(self.rng.within(Duration::from_millis(4)), answer).await);
+            } else if let Ok(answered) = answer.await {
+                judge::answered(&self.world, &answered, says);
             }
         }
     }
@@ -228,6 +261,7 @@ async fn live(world: &Arc<World>, knobs: Knobs, rng: &Rng) -> (Arc<Node>, bool) 
         spawn(&node, &ends, actor().client(name));
     }
     spawn(&node, &ends, actor().operator());
+    spawn(&node, &ends, actor().approver());
     drop(ends);
     let everything = async {
         let _ = ended.recv().await;
@@ -300,6 +334,7 @@ fn seed(seed: u64, honesty: Honesty) -> (Vec<String>, Tally) {
         }
     });
     tally.forwarded = world.seen().forwarded.len();
+    tally.approved = judge::approvals_used(&world);
     tally.answered = world.seen().answered;
     tally.refused = world.seen().refused;
     let broken = world.seen().violations.clone();
@@ -322,6 +357,7 @@ fn no_promise_is_broken_in_any_seed() {
     for number in only.map_or(0..seeds(), |one| one..one + 1) {
         let (broken, tally) = seed(number, Honesty::Honest);
         total.forwarded += tally.forwarded;
+        total.approved += tally.approved;
         total.answered += tally.answered;
         total.refused += tally.refused;
         total.died += tally.died;
@@ -331,11 +367,12 @@ fn no_promise_is_broken_in_any_seed() {
         }
     }
     println!(
-        "forwarded {}, answered {}, refused {}, died {}, fenced {}",
-        total.forwarded, total.answered, total.refused, total.died, total.fenced
+        "forwarded {}, of these approved {}, answered {}, refused {}, died {}, fenced {}",
+        total.forwarded, total.approved, total.answered, total.refused, total.died, total.fenced
     );
     assert!(failed.is_empty(), "{} seeds failed:\n{}", failed.len(), failed.join("\n"));
     if only.is_none() {
+        assert!(total.approved > 0, "no approval was used");
         assert!(total.answered > 0 && total.refused > 0 && total.died > 0 && total.fenced > 0);
     }
 }
@@ -357,6 +394,7 @@ fn a_store_that_lies_is_caught() {
     let lies = [
         (Honesty::AcknowledgesEarly, "(a) forwarded without a durable intent"),
         (Honesty::IgnoresEpochs, "(a) decided at epoch"),
+        (Honesty::ReusesApprovals, "(j)"),
         (Honesty::LosesOutcomes, "(d)"),
     ];
     for (honesty, expected) in lies {

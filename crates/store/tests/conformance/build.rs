@@ -29,6 +29,10 @@ fn tool_ref() -> ToolRef {
     ToolRef { server: ServerName::parse("git").unwrap(), tool: ToolName::parse("git_log").unwrap() }
 }
 
+pub(crate) fn pinned() -> PinnedTool {
+    PinnedTool { name: tool_ref(), definition: Digest::of(b"git_log"), risk: Risk::Read }
+}
+
 fn entry(body: Body) -> Entry {
     Entry { at: AT, epoch: Epoch(0), body }
 }
@@ -40,7 +44,7 @@ pub(crate) fn intent(number: u128, of: usize) -> Entry {
         agent: AgentId::parse(&format!("a{of}")).unwrap(),
         attestation: "agent-key",
         endpoint: Endpoint::All,
-        tool: PinnedTool { name: tool_ref(), definition: Digest::of(b"git_log"), risk: Risk::Read },
+        tool: pinned(),
         verdict: Verdict::Permit,
         policies: vec![PolicyId::parse("readers").unwrap()],
         policy_set: Digest::of(b"set"),

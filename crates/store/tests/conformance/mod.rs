@@ -2,6 +2,7 @@
 //!
 //! Must never know a backend: a store is opened, used through its ports, dropped, and opened again.
 
+mod approvals;
 mod build;
 mod control;
 mod record;
@@ -10,15 +11,16 @@ use std::sync::Arc;
 
 use ledger::view::StoredEntry;
 use model::json::Json;
+use ports::approvals::Approvals;
 use ports::control::Control;
 use ports::record::{Record, Records};
 
-pub(crate) use build::{agent, call, control_entry, intent, item, listed, outcome, tool};
+pub(crate) use build::{agent, call, control_entry, intent, item, listed, outcome, pinned, tool};
 
 /// One place that stores are opened at, empty at first.
 pub(crate) trait Backend {
     /// What is opened.
-    type Store: Record + Records + Control + 'static;
+    type Store: Record + Records + Control + Approvals + 'static;
     /// Opens it. All earlier ones were dropped.
     fn open(&self) -> Arc<Self::Store>;
 }
@@ -79,4 +81,9 @@ suite! {
     control::a_change_and_its_entries_are_one,
     control::a_contradicting_change_leaves_nothing_and_the_store_goes_on,
     control::agents_tools_and_lists_come_back_as_they_were,
+    approvals::what_a_step_does_survives_and_what_it_cannot_do_leaves_nothing,
+    approvals::an_approval_is_used_by_one_of_many_that_race_for_it,
+    approvals::an_intent_of_an_earlier_epoch_uses_nothing_up,
+    approvals::what_waits_is_bounded_told_and_swept,
+    approvals::what_an_agent_waits_for_ends_with_it,
 }

@@ -191,11 +191,11 @@ mod tests {
 
     fn places(macos: bool) -> Places {
         Places {
-            home: "/home/ann".into(),
-            config_home: "/home/ann/.config".into(),
+            home: "/people/ann".into(),
+            config_home: "/people/ann/.config".into(),
             claude_config: None,
             codex_home: None,
-            workspace: "/home/ann/work".into(),
+            workspace: "/people/ann/work".into(),
             macos,
         }
     }
@@ -209,33 +209,33 @@ mod tests {
         let linux = places(false);
         assert_eq!(
             paths(Kind::ClaudeDesktop, &linux),
-            ["/home/ann/.config/Claude/claude_desktop_config.json"]
+            ["/people/ann/.config/Claude/claude_desktop_config.json"]
         );
         assert_eq!(
             paths(Kind::ClaudeCode, &linux),
-            ["/home/ann/.claude.json", "/home/ann/.claude.json", "/home/ann/work/.mcp.json"]
+            ["/people/ann/.claude.json", "/people/ann/.claude.json", "/people/ann/work/.mcp.json"]
         );
         assert_eq!(
             paths(Kind::Cursor, &linux),
-            ["/home/ann/.cursor/mcp.json", "/home/ann/work/.cursor/mcp.json"]
+            ["/people/ann/.cursor/mcp.json", "/people/ann/work/.cursor/mcp.json"]
         );
         assert_eq!(
             paths(Kind::VsCode, &linux),
-            ["/home/ann/.config/Code/User/mcp.json", "/home/ann/work/.vscode/mcp.json"]
+            ["/people/ann/.config/Code/User/mcp.json", "/people/ann/work/.vscode/mcp.json"]
         );
         assert_eq!(
             paths(Kind::Codex, &linux),
-            ["/home/ann/.codex/config.toml", "/home/ann/work/.codex/config.toml"]
+            ["/people/ann/.codex/config.toml", "/people/ann/work/.codex/config.toml"]
         );
         assert_eq!(
             paths(Kind::ClaudeDesktop, &places(true)),
-            ["/home/ann/Library/Application Support/Claude/claude_desktop_config.json"]
+            ["/people/ann/Library/Application Support/Claude/claude_desktop_config.json"]
         );
     }
 
     #[test]
     fn a_home_that_is_the_workspace_has_each_file_once() {
-        let home = Places { workspace: "/home/ann".into(), ..places(false) };
+        let home = Places { workspace: "/people/ann".into(), ..places(false) };
         assert_eq!(paths(Kind::Cursor, &home).len(), 1);
         assert_eq!(paths(Kind::Codex, &home).len(), 1);
         for kind in Kind::ALL {

@@ -266,15 +266,15 @@ mod tests {
         ];
         let around = Surroundings {
             name: "workspace".to_owned(),
-            workspace: Some("/home/ann/wo*rk".to_owned()),
-            own: vec!["/home/ann/.config/callgate".to_owned()],
+            workspace: Some("/people/ann/wo*rk".to_owned()),
+            own: vec!["/people/ann/.config/callgate".to_owned()],
         };
         let text = propose(&tools, &around);
         assert!(text.contains("files::Action::\"write_file\",\n    files::Action::\"create_directory\""));
-        assert!(text.contains("context.args.path like \"/home/ann/wo\\*rk/*\""));
-        assert!(text.contains("context.args.repo_path == \"/home/ann/wo*rk\""));
+        assert!(text.contains("context.args.path like \"/people/ann/wo\\*rk/*\""));
+        assert!(text.contains("context.args.repo_path == \"/people/ann/wo*rk\""));
         assert!(text.contains("context.args.path like \"*..*\""));
-        assert!(text.contains("context.args.path like \"/home/ann/.config/callgate*\""));
+        assert!(text.contains("context.args.path like \"/people/ann/.config/callgate*\""));
         assert!(text.contains("//     memory::Action::\"add\",\n//   ],"));
         assert!(!text.contains("\n    memory::"));
     }

@@ -9,7 +9,7 @@ fn path(names: &[&str]) -> Vec<String> {
 }
 
 fn shim(server: &str) -> ShimEntry {
-    ShimEntry::new("/usr/bin/callgate", "/home/ann/.config/callgate/callgate.toml", "cursor", server)
+    ShimEntry::new("/usr/bin/callgate", "/people/ann/.config/callgate/callgate.toml", "cursor", server)
 }
 
 fn read(text: &str, format: Format) -> Document {

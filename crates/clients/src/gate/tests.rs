@@ -13,11 +13,11 @@ struct Made {
 
 fn places() -> Places {
     Places {
-        home: "/home/ann".into(),
-        config_home: "/home/ann/.config".into(),
+        home: "/people/ann".into(),
+        config_home: "/people/ann/.config".into(),
         claude_config: None,
         codex_home: None,
-        workspace: "/home/ann/work".into(),
+        workspace: "/people/ann/work".into(),
         macos: false,
     }
 }
@@ -34,8 +34,8 @@ fn made(kind: Kind, text: &str) -> Made {
     let input = |id: &str| (id == "key").then(|| Hidden::new("planted-input".to_owned()));
     let around = Around {
         syntax: kind.syntax(),
-        facts: Facts { env: &env, input: &input, home: "/home/ann", workspace: "/home/ann/work" },
-        exists: &|path| path == "/home/ann/data",
+        facts: Facts { env: &env, input: &input, home: "/people/ann", workspace: "/people/ann/work" },
+        exists: &|path| path == "/people/ann/data",
         env_file: &[("FILE_VAR".to_owned(), "planted-env-file".to_owned())],
         starts_in: None,
     };
@@ -51,8 +51,8 @@ fn a_child_process_keeps_nothing_in_clear() {
         "command": "npx",
         "args": ["-y", "pkg", "--api-key", "planted-flag", "--token=planted-equals", "ghp_plantedplantedplanted01",
             "postgresql://ann:planted-user@db/x", "-e", "PASS_IT=planted-docker", "--header", "Authorization: planted-h",
-            "https://h/sse?k=planted-query", "${input:key}x", "/home/ann/data", "{\"password\": \"planted-json\"}"],
-        "env": {"API": "planted-env", "NODE_ENV": "production", "DATA": "/home/ann/data", "V": "${env:FROM_ENV}"},
+            "https://h/sse?k=planted-query", "${input:key}x", "/people/ann/data", "{\"password\": \"planted-json\"}"],
+        "env": {"API": "planted-env", "NODE_ENV": "production", "DATA": "/people/ann/data", "V": "${env:FROM_ENV}"},
         "envFile": "x.env",
         "cwd": "sub"
     }}}"#;
@@ -80,8 +80,8 @@ fn a_child_process_keeps_nothing_in_clear() {
         "\"postgresql://${sealed:servers/my-server/arg/7}@db/x\"",
         "\"PASS_IT=${sealed:servers/my-server/arg/9}\"",
         "\"https://h/sse?${sealed:servers/my-server/arg/12}\"",
-        "\"/home/ann/data\"",
-        "cwd = \"/home/ann/work/sub\"",
+        "\"/people/ann/data\"",
+        "cwd = \"/people/ann/work/sub\"",
         "NODE_ENV = \"production\"",
         "API = \"${sealed:servers/my-server/env/API}\"",
     ] {

@@ -1,0 +1,243 @@
+"""Import, connect and disconnect on scratch home folders: what is written, what comes back, what is never shown.
+
+`clients_import.py [--binary PATH] [--json FILE]`. Starts no server: what is found in files decides here.
+Must never look at a file in any other way than its client would, nor pass with a planted secret anywhere in clear.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import stat
+import types
+
+import lib
+from homes import KINDS, Home
+
+
+def samples():
+    """Servers that are never started."""
+    def server(name, *arguments):
+        return types.SimpleNamespace(name=name, direct={"command": ["/usr/bin/true", *arguments], "env": {"NODE_ENV": "test"}})
+    return [server("files", "/srv/data"), server("GitHub", "--verbose"), server("memory")]
+
+
+class Person:
+    """One home folder and the commands typed in it; remembers everything that was printed."""
+
+    def __init__(self, binary, home):
+        self.binary, self.home, self.shown = binary, home, ""
+        self.config = home.home / ".config" / "callgate" / "callgate.toml"
+
+    def type(self, *arguments, stdin=None, **env):
+        argv = [self.binary, *map(str, arguments)]
+        code, out, err = lib.run(argv, 60, self.home.env(**env), stdin, cwd=self.home.workspace)
+        self.shown += out + err
+        return code, out, err
+
+    def must(self, *arguments, code=0, **more):
+        got, out, err = self.type(*arguments, **more)
+        lib.require(got == code, f"`callgate {' '.join(map(str, arguments))}` ended with {got}: {err}{out}")
+        return out
+
+    def take_over(self, *more):
+        answers = json.dumps(self.home.inputs) if self.home.inputs else None
+        return self.must("import", self.home.kind, "--yes", "--no-start", *more, stdin=answers)
+
+    def connect(self, *more):
+        return self.must("connect", self.home.kind, *more)
+
+    def disconnect(self, *more, code=0):
+        return self.must("disconnect", self.home.kind, *more, code=code)
+
+
+def no_leak(person, also=()):
+    found = person.home.leaks([("the terminal", person.shown), *also])
+    lib.require(not found, f"planted secrets in clear: {found}")
+
+
+def there_and_back(person):
+    """The whole way of one kind of client."""
+    home = person.home
+    person.must("import", home.kind, "--dry-run", stdin=json.dumps(home.inputs) if home.inputs else None)
+    lib.require(not person.config.exists(), "a dry run wrote the configuration")
+    person.take_over()
+    person.must("config", "check")
+    lib.require(home.file.read_bytes() == home.before, "import changed the client's file")
+    own = [path for path in person.config.parent.rglob("*") if path.is_file()]
+    for path in own:
+        lib.require(stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, f"others can read {path}")
+        leaks = [name for name, value in home.secrets.items() if value.encode() in path.read_bytes()]
+        lib.require(not leaks, f"{leaks} in {path}")
+    before = person.config.read_bytes()
+    person.take_over()
+    lib.require(person.config.read_bytes() == before, "importing again changed the configuration")
+    person.connect("--dry-run")
+    lib.require(home.file.read_bytes() == home.before, "a dry run changed the client's file")
+    person.connect()
+    no_leak(person)
+    for name, entry in home.entries().items():
+        lib.require(pathlib.Path(entry["command"]).is_absolute() and "wrap" in entry["args"], f"{name}: {entry}")
+        lib.require(set(entry) <= {"type", "command", "args"}, f"{name} kept {set(entry)}")
+    connected = home.file.read_bytes()
+    person.connect()
+    lib.require(home.file.read_bytes() == connected, "connecting twice differs from connecting once")
+    seen = json.loads(person.must("clients", "--output", "json"))["clients"]
+    lib.require(any(one["client"] == home.kind and one["connected"] and not one["direct"] for one in seen), seen)
+    person.disconnect()
+    lib.require(home.file.read_bytes() == home.before, "the file differs from what it was")
+    person.disconnect()
+    lib.require(home.file.read_bytes() == home.before, "disconnecting twice changed the file")
+
+
+def with_edits(text):
+    """A client's file as a person changes it: another theme, one more server."""
+    value = json.loads(text)
+    value["theme"] = "light"
+    value["mcpServers"]["mine"] = {"command": "mine"}
+    return value
+
+
+def edited(person):
+    """Edits made while it was connected stay."""
+    home = person.home
+    person.take_over()
+    person.connect()
+    home.file.write_text(json.dumps(with_edits(home.file.read_text())))
+    out = person.disconnect()
+    lib.require("edits stay" in out, out)
+    lib.require(json.loads(home.file.read_text()) == with_edits(home.before), home.file.read_text())
+
+
+def edited_and_connected_again(person):
+    """What is new since goes on standing beside what is connected, and all of it comes back."""
+    home = person.home
+    person.take_over()
+    person.connect()
+    home.file.write_text(json.dumps(with_edits(home.file.read_text())))
+    out = person.connect()
+    lib.require("mine stays as it is: not imported" in out, out)
+    no_leak(person)
+    person.disconnect()
+    lib.require(json.loads(home.file.read_text()) == with_edits(home.before), home.file.read_text())
+
+
+def links_and_modes(person):
+    """A link stays a link, a mode stays a mode."""
+    home = person.home
+    real = home.home / "dotfiles" / "config.json"
+    real.parent.mkdir()
+    shutil.move(home.file, real)
+    home.file.symlink_to(real)
+    real.chmod(0o640)
+    person.take_over()
+    person.connect()
+    lib.require(home.file.is_symlink() and home.before != real.read_bytes(), "the link was replaced")
+    lib.require(stat.S_IMODE(real.stat().st_mode) == 0o640, "the mode changed")
+    person.disconnect()
+    lib.require(home.file.is_symlink() and real.read_bytes() == home.before, "not what it was")
+    lib.require(not list(real.parent.glob(".*callgate*")), "a temporary file was left")
+
+
+def rotated(person):
+    """A new token in the client replaces the sealed one; a connected file is not needed for that."""
+    home = person.home
+    person.take_over()
+    old = home.secrets["env-files"]
+    before = person.config.read_bytes()
+    home.file.write_text(home.file.read_text().replace(old, home.secret("env-files")))
+    out = person.type("connect", home.kind)[1]
+    lib.require("changed since it was imported" in out, out)
+    person.disconnect()
+    out = person.take_over()
+    lib.require("new secrets" in out and person.config.read_bytes() == before, out)
+    person.connect()
+    no_leak(person)
+
+
+def one_of_two(person):
+    """The same server in two clients is one; the same name with another definition is another."""
+    home = person.home
+    same = json.loads(home.before)["mcpServers"]
+    same["memory"]["env"]["SERVICE_API_KEY"] = home.secret("other-memory")
+    other = home.home / ".cursor" / "mcp.json"
+    other.parent.mkdir()
+    other.write_text(json.dumps({"mcpServers": same}))
+    person.take_over()
+    person.must("import", "cursor", "--yes", "--no-start")
+    names = sorted(json.loads(person.must("config", "check", "--output", "json"))["servers"])
+    lib.require(names == ["files", "github", "memory", "memory-2"], names)
+    person.must("connect", "cursor")
+    args = json.loads(other.read_text())["mcpServers"]["memory"]["args"]
+    lib.require(args[-1] == "memory-2", args)
+
+
+def grown(person):
+    """What the configuration already says stays, byte for byte."""
+    person.config.parent.mkdir(parents=True)
+    mine = "# mine\n[log]\nlevel = \"warn\" # quiet\n[servers.files]\ncommand = [\"mine\"]\n[servers.files.env]\nA = \"1\""
+    person.config.write_text(mine)
+    (person.config.parent / "policies").mkdir()
+    (person.config.parent / "policies" / "mine.cedar").write_text("// mine\n")
+    person.take_over()
+    text = person.config.read_text()
+    lib.require(text.startswith(mine + "\n") and "[servers.files-2]" in text, text)
+    lib.require(not (person.config.parent / "policies" / "starter.cedar").exists(), "a starter beside own policies")
+
+
+def stopped(person):
+    """Stopped after each thing that is written, the next run goes on."""
+    person.take_over()
+    whole = person.config.read_bytes()
+    person.config.unlink()
+    person.take_over()
+    lib.require(person.config.read_bytes() == whole, "not the same configuration again")
+    shutil.rmtree(person.config.parent / "state")
+    person.config.unlink()
+    person.take_over()
+    lib.require(person.config.read_bytes() == whole, "not the same configuration from nothing")
+
+
+def refused(person):
+    """What cannot be done is said, and nothing is changed."""
+    home = person.home
+    code, _, err = person.type("connect", home.kind)
+    lib.require(code != 0 and "callgate import" in err, err)
+    code, _, err = person.type("import", home.kind)
+    lib.require(code == 2 and "--yes" in err, err)
+    home.file.write_text("{ broken")
+    code, out, _ = person.type("import", home.kind, "--yes", "--no-start")
+    lib.require(code == 1 and "line 1" in out and "broken" not in out, out)
+    home.file.write_bytes(home.before)
+    person.take_over()
+    person.connect()
+    os.chmod(home.file.parent, 0o500)
+    try:
+        if os.geteuid() != 0:
+            lib.require(person.type("disconnect", home.kind)[0] != 0, "a file was written where it cannot be")
+    finally:
+        os.chmod(home.file.parent, 0o700)
+    person.config.write_text("nonsense")
+    person.disconnect()
+    lib.require(home.file.read_bytes() == home.before, "a broken configuration kept the file from coming back")
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--binary", default=lib.default_binary(), type=pathlib.Path)
+    options.add_argument("--json", type=pathlib.Path)
+    options = options.parse_args()
+    directory = lib.scratch("clients-import")
+    results = lib.Results("clients_import")
+    for kind in KINDS:
+        with results.check(f"{kind}/there-and-back"):
+            there_and_back(Person(options.binary.resolve(), Home(kind, directory, samples())))
+    for test in (edited, edited_and_connected_again, links_and_modes, rotated, one_of_two, grown, stopped, refused):
+        with results.check(test.__name__.replace("_", "-")):
+            test(Person(options.binary.resolve(), Home("claude-desktop", directory / test.__name__, samples())))
+    return results.finish(options.json)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -55,6 +55,15 @@ pub(crate) enum Command {
     Disconnect(crate::connect::Disconnect),
     /// The clients of this machine, and which of their servers are connected.
     Clients,
+    /// Speak MCP on standard input and output for one server, through the local daemon, which is started if need be.
+    #[command(after_help = "\
+Examples:
+  callgate wrap --agent cursor --server github
+  callgate wrap --agent cursor -- npx -y @modelcontextprotocol/server-filesystem /home/ann/work
+
+For the `mcp.json` of a client that starts its servers. The agent must have been added with
+`callgate agents add NAME --local`; the server must be in the configuration, and its tools certified.")]
+    Wrap(Wrap),
     /// What is in force: policies, tools, agents, entries.
     Status,
     /// The agents that may call.
@@ -106,6 +115,12 @@ pub(crate) struct Up {
     /// Another time than ten minutes.
     #[arg(long, hide = true, requires = "on_demand", default_value_t = 600, value_name = "SECONDS")]
     idle_seconds: u64,
+    /// Start the same in a session of its own, and end.
+    #[arg(long, hide = true, requires = "on_demand", conflicts_with = "detached")]
+    pub(crate) detach: bool,
+    /// Say on standard output what became of the start.
+    #[arg(long, hide = true, requires = "on_demand")]
+    pub(crate) detached: bool,
 }
 
 impl Up {
@@ -113,6 +128,22 @@ impl Up {
     pub(crate) fn idle(&self) -> Option<Duration> {
         self.on_demand.then(|| Duration::from_secs(self.idle_seconds))
     }
+}
+
+#[derive(Args)]
+pub(crate) struct Wrap {
+    /// The agent the client acts as: one that was added with `--local`.
+    #[arg(long, default_value = "local", value_name = "NAME")]
+    pub(crate) agent: String,
+    /// The configured server.
+    #[arg(long, value_name = "NAME", required_unless_present = "command", conflicts_with = "command")]
+    pub(crate) server: Option<String>,
+    /// Instead of --server: the command of a configured server, exactly.
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
+    /// As of `up`.
+    #[arg(long, hide = true, default_value_t = 600, value_name = "SECONDS")]
+    pub(crate) idle_seconds: u64,
 }
 
 #[derive(Subcommand)]

@@ -41,6 +41,11 @@ impl Failure {
         Self { code, lines }
     }
 
+    /// The reason, on one line.
+    pub(crate) fn text(&self) -> String {
+        self.lines.join("; ")
+    }
+
     /// Writes the reason to standard error.
     pub(crate) fn print(&self) {
         for line in &self.lines {

@@ -77,13 +77,17 @@ pub(crate) enum Read {
 
 /// Reads and checks the configuration file.
 pub(crate) fn read_config(path: &Path) -> Result<Read, Failure> {
+    read_with(path, &Process::default())
+}
+
+fn read_with(path: &Path, secrets: &dyn Resolve) -> Result<Read, Failure> {
     let text = read_bounded(path, CONFIG_BYTES_MAX).map_err(|problem| {
         let fix = "give another file with `--config`, or begin with `callgate import`";
         Failure::new(CONFIG, format!("{problem}; {fix}"))
     })?;
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
     let base = absolute.parent().unwrap_or(Path::new("/"));
-    match Config::parse(&path.display().to_string(), &text, base, &Process::default()) {
+    match Config::parse(&path.display().to_string(), &text, base, secrets) {
         Ok(config) => Ok(Read::Good(Box::new(config))),
         Err(problems) => Ok(Read::Bad(problems)),
     }
@@ -91,7 +95,12 @@ pub(crate) fn read_config(path: &Path) -> Result<Read, Failure> {
 
 /// The configuration, or every problem of it.
 pub(crate) fn config(path: &Path) -> Result<Config, Failure> {
-    match read_config(path)? {
+    config_with(path, &Process::default())
+}
+
+/// The same, with secrets from elsewhere.
+pub(crate) fn config_with(path: &Path, secrets: &dyn Resolve) -> Result<Config, Failure> {
+    match read_with(path, secrets)? {
         Read::Good(config) => Ok(*config),
         Read::Bad(problems) => {
             Err(Failure::of_lines(CONFIG, problems.iter().map(ToString::to_string).collect()))

@@ -7,6 +7,7 @@ mod complete;
 mod compose;
 mod connect;
 mod credential;
+mod detach;
 mod exit;
 mod files;
 mod idle;
@@ -18,6 +19,7 @@ mod render;
 mod seal;
 mod sealed;
 mod up;
+mod wrap;
 
 use clap::Parser;
 
@@ -36,10 +38,11 @@ fn main() -> std::process::ExitCode {
             return std::process::ExitCode::from(code);
         }
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads()).enable_all().build();
-    let outcome = match runtime {
-        Ok(runtime) => runtime.block_on(run(cli)),
-        Err(error) => Err(exit::Failure::new(exit::INTERNAL, format!("cannot start: {error}"))),
+    let outcome = match &cli.command {
+        // Neither needs what serves: a client starts many of the first.
+        cli::Command::Wrap(wrap) => wrap::run(&files::config_path(cli.config.as_deref()), wrap),
+        cli::Command::Up(up) if up.detach => detach::start(),
+        _ => serve(cli),
     };
     match outcome {
         Ok(code) => std::process::ExitCode::from(code),
@@ -47,6 +50,14 @@ fn main() -> std::process::ExitCode {
             failure.print();
             std::process::ExitCode::from(failure.code)
         }
+    }
+}
+
+fn serve(cli: cli::Cli) -> Result<u8, exit::Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads()).enable_all().build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(run(cli)),
+        Err(error) => Err(exit::Failure::new(exit::INTERNAL, format!("cannot start: {error}"))),
     }
 }
 
@@ -59,7 +70,7 @@ async fn run(cli: cli::Cli) -> Result<u8, exit::Failure> {
     let output = cli.output;
     let config = files::config_path(cli.config.as_deref());
     match cli.command {
-        cli::Command::Up(up) => up::run(&config, up.idle()).await,
+        cli::Command::Up(up) => up::run(&config, &up).await,
         cli::Command::Config(command) => operate::config(&config, command, output),
         cli::Command::Completions { shell } => complete::completions(shell),
         cli::Command::Man { directory } => complete::man(directory.as_deref()),

@@ -85,6 +85,7 @@ async fn carry_out(operator: &Operator, command: Command, output: Output) -> Res
         }
         Command::Explain { call } => ("log/call", json!({"call": call}), render::explain),
         Command::Up(_)
+        | Command::Wrap(_)
         | Command::Config(_)
         | Command::Seal(_)
         | Command::Completions { .. }

@@ -10,8 +10,10 @@ use server::{AgentFace, FaceSettings, ListenLimits, PolicyFiles as _, serve_tcp,
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::cli;
 use crate::compose::Node;
 use crate::credential;
+use crate::detach::Report;
 use crate::exit::{CANNOT_CREATE, Failure, INTERNAL, OK, note};
 use crate::files;
 use crate::idle::Attended;
@@ -24,22 +26,30 @@ const BODY_WITHIN: Duration = Duration::from_secs(30);
 /// How often counted noise is written, if there is any.
 const NOISE_PERIOD: Duration = Duration::from_secs(10);
 
-pub(crate) async fn run(path: &Path, idle: Option<Duration>) -> Result<u8, Failure> {
+pub(crate) async fn run(path: &Path, up: &cli::Up) -> Result<u8, Failure> {
+    let outcome = serve_until_stopped(path, up).await;
+    if let Some(failure) = outcome.as_ref().err().filter(|_| up.detached) {
+        Report::failed(failure);
+    }
+    outcome
+}
+
+async fn serve_until_stopped(path: &Path, up: &cli::Up) -> Result<u8, Failure> {
     let config = files::config(path)?;
     start_logging(&config);
     for notice in config.notices() {
         note(&format!("callgate: warning: {notice}"));
     }
     let node = Node::open(&config, Policies::Required).await?;
-    let served = serve(&config, &node, idle).await;
+    let served = serve(&config, &node, up).await;
     let closed = node.close().await;
     served.and(closed).map(|()| OK)
 }
 
-async fn serve(config: &Config, node: &Node, idle: Option<Duration>) -> Result<(), Failure> {
+async fn serve(config: &Config, node: &Node, up: &cli::Up) -> Result<(), Failure> {
     let state = &config.store.path;
     let authority = credential::ensure(state)?;
-    let listener = listen(config, idle.is_some()).await?;
+    let listener = listen(config, up.idle().is_some()).await?;
     let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
     let operators = credential::bind(&credential::socket(state))?;
     let locals = credential::bind(&credential::agents_socket(state))?;
@@ -55,13 +65,16 @@ async fn serve(config: &Config, node: &Node, idle: Option<Duration>) -> Result<(
     faces.spawn(serve_unix(locals, Arc::clone(&agents), limits, stopped.clone()));
     faces.spawn(serve_unix(operators, node.operator_face(authority), ListenLimits::default(), stopped));
     greet(node, address, state);
+    if up.detached {
+        Report::ready();
+    }
     let refreshing = tokio::spawn(refresh_all(Arc::clone(&node.upstreams), Arc::clone(&node.admin)));
     let noise = tokio::spawn(flush_noise(Arc::clone(&node.door)));
     let notify = notify::desktop(Arc::clone(&node.admin), Arc::clone(&node.clock));
     let notices = config.notify.desktop.then(|| tokio::spawn(notify));
     tokio::select! {
         () = signals.until_told_to_stop(node) => {}
-        () = agents.idle(idle, &node.door) => note("callgate: no client for a while; it was started on demand and ends"),
+        () = agents.idle(up.idle(), &node.door) => note("callgate: no client for a while; it was started on demand and ends"),
     }
     refreshing.abort();
     noise.abort();

@@ -184,7 +184,8 @@ fn modern(headers: &Headers<'_>, request: &InboundRequest) -> Result<Envelope, P
 }
 
 /// The member of `params` that `Mcp-Name` mirrors, by method (facts 1.3).
-fn named_by(method: &str) -> Option<&'static str> {
+#[must_use]
+pub fn named_by(method: &str) -> Option<&'static str> {
     match method {
         "tools/call" | "prompts/get" => Some("name"),
         "resources/read" => Some("uri"),

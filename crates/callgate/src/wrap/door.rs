@@ -1,0 +1,122 @@
+//! One exchange with the daemon over the agents' socket. Must never speak to a process of another user, nor send an
+//! exchange twice by itself.
+
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
+use http::{HeaderMap, Method, Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::UnixStream;
+use tokio::task::JoinHandle;
+
+const AGENT: HeaderName = HeaderName::from_static("callgate-agent");
+
+/// The way to one server through the daemon, as one agent.
+pub(super) struct Door {
+    pub(super) socket: PathBuf,
+    /// `/mcp/NAME`.
+    pub(super) path: String,
+    pub(super) agent: HeaderValue,
+}
+
+/// Why there was no answer.
+#[derive(Debug)]
+pub(super) enum DoorFault {
+    /// Nobody is there. Nothing was sent.
+    Away,
+    /// It went away after something may have been sent.
+    Lost,
+    /// It cannot be used. Nothing was sent.
+    Unusable(String),
+}
+
+/// An answer that began. Dropping it closes the connection, which takes a request of the stateless revision back.
+pub(super) struct Answer {
+    pub(super) response: Response<Incoming>,
+    _connection: Connection,
+}
+
+/// The task that moves the bytes of one connection.
+struct Connection(JoinHandle<()>);
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Door {
+    /// Whether anybody is there.
+    pub(super) async fn answers(&self) -> bool {
+        self.connect().await.is_ok()
+    }
+
+    /// Posts one message.
+    pub(super) async fn post(&self, text: Bytes, headers: HeaderMap) -> Result<Answer, DoorFault> {
+        self.exchange(Method::POST, &self.path, text, headers).await
+    }
+
+    /// Ends a session.
+    pub(super) async fn delete(&self, headers: HeaderMap) -> Result<Answer, DoorFault> {
+        self.exchange(Method::DELETE, &self.path, Bytes::new(), headers).await
+    }
+
+    /// Shows that somebody is still here.
+    pub(super) async fn greet(&self) {
+        // Nothing hangs on it: whoever needs the daemon finds out.
+        drop(self.exchange(Method::GET, "/healthz", Bytes::new(), HeaderMap::new()).await);
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        text: Bytes,
+        headers: HeaderMap,
+    ) -> Result<Answer, DoorFault> {
+        let stream = self.connect().await?;
+        let lost = |_: hyper::Error| DoorFault::Lost;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(lost)?;
+        // Its error is the request's error too.
+        let driving = Connection(tokio::spawn(async move { drop(connection.await) }));
+        let mut request = Request::new(Full::new(text));
+        *request.method_mut() = method;
+        let unusable = |error: http::uri::InvalidUri| DoorFault::Unusable(error.to_string());
+        *request.uri_mut() = path.parse().map_err(unusable)?;
+        *request.headers_mut() = headers;
+        let own = [
+            (HOST, HeaderValue::from_static("localhost")),
+            (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+            (ACCEPT, HeaderValue::from_static("application/json, text/event-stream")),
+            (AGENT, self.agent.clone()),
+        ];
+        request.headers_mut().extend(own);
+        let response = sender.send_request(request).await.map_err(lost)?;
+        Ok(Answer { response, _connection: driving })
+    }
+
+    async fn connect(&self) -> Result<UnixStream, DoorFault> {
+        use std::io::ErrorKind::{ConnectionRefused, NotFound, WouldBlock};
+        let stream = match UnixStream::connect(&self.socket).await {
+            Ok(stream) => stream,
+            Err(error) if matches!(error.kind(), NotFound | ConnectionRefused | WouldBlock) => {
+                return Err(DoorFault::Away);
+            }
+            Err(error) => {
+                let text = format!("cannot open `{}`: {error}", self.socket.display());
+                return Err(DoorFault::Unusable(text));
+            }
+        };
+        let peer = stream.peer_cred().map(|peer| peer.uid()).ok();
+        let own = rustix::process::geteuid().as_raw();
+        if peer.is_some_and(|peer| peer == own || peer == 0) {
+            return Ok(stream);
+        }
+        let text = "the agents' socket is answered by another user's process; nothing was sent";
+        Err(DoorFault::Unusable(text.to_owned()))
+    }
+}

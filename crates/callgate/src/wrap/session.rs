@@ -1,0 +1,82 @@
+//! A session of the older revisions, as the client opened it. Must never show the client that the daemon behind it
+//! was another one for a while: what it opened is opened again.
+
+use bytes::Bytes;
+use http::header::{HeaderName, HeaderValue};
+use http::{HeaderMap, StatusCode};
+use model::json::Json;
+use model::limits::JsonLimits;
+
+use super::door::{Door, DoorFault};
+use super::reply;
+
+const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+
+/// What the client said to open its session, and what the daemon calls it now.
+#[derive(Default)]
+pub(super) struct Session {
+    opening: Option<Bytes>,
+    opened: Option<Bytes>,
+    headers: HeaderMap,
+}
+
+impl Session {
+    /// The headers of every message of it; none when there is no session.
+    pub(super) fn headers(&self) -> HeaderMap {
+        self.headers.clone()
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        !self.headers.is_empty()
+    }
+
+    /// The client opens one; what was open before is forgotten and returned.
+    pub(super) fn begin(&mut self, opening: Bytes) -> HeaderMap {
+        self.opening = Some(opening);
+        self.opened = None;
+        std::mem::take(&mut self.headers)
+    }
+
+    /// The client has what it needs to go on.
+    pub(super) fn note_opened(&mut self, opened: Bytes) {
+        self.opened = Some(opened);
+    }
+
+    /// Keeps what the daemon answered to `initialize`.
+    pub(super) fn keep(&mut self, head: &HeaderMap, body: &[u8], limits: &JsonLimits) {
+        let Some(id) = head.get(SESSION) else { return };
+        let tree = Json::parse(body, limits).ok();
+        let version = tree.as_ref().and_then(|tree| tree.get("result")?.get("protocolVersion")?.as_str());
+        self.headers = HeaderMap::from_iter([(SESSION, id.clone())]);
+        if let Some(version) = version.and_then(|version| HeaderValue::from_str(version).ok()) {
+            self.headers.insert(PROTOCOL_VERSION, version);
+        }
+    }
+
+    /// Opens it again with the client's own words, unless somebody else did since `used` was.
+    pub(super) async fn reopen(
+        &mut self,
+        used: &HeaderMap,
+        door: &Door,
+        limits: &JsonLimits,
+    ) -> Result<(), DoorFault> {
+        if self.headers.get(SESSION) != used.get(SESSION) {
+            return Ok(());
+        }
+        let Some(opening) = self.opening.clone() else { return Ok(()) };
+        let answer = door.post(opening, HeaderMap::new()).await?;
+        let head = answer.response.headers().clone();
+        let body = reply::whole(answer).await.map_err(|_| DoorFault::Lost)?;
+        self.keep(&head, &body, limits);
+        if let Some(opened) = self.opened.clone() {
+            drop(door.post(opened, self.headers()).await?);
+        }
+        Ok(())
+    }
+}
+
+/// Whether an answer says that there is no such session, so that nothing was done.
+pub(super) fn is_unknown(status: StatusCode, sent: &HeaderMap) -> bool {
+    status == StatusCode::NOT_FOUND && sent.contains_key(SESSION)
+}

@@ -8,25 +8,32 @@ use tokio::sync::Notify;
 
 /// Requests that wait for their answer.
 #[derive(Default)]
-pub(super) struct Open(Mutex<HashMap<RequestId, Arc<Notify>>>);
+pub(super) struct Open(Mutex<HashMap<RequestId, Arc<Request>>>);
+
+/// A request under way.
+struct Request {
+    /// Whether ending its connection takes it back; else a message does.
+    by_connection: bool,
+    cancelled: Notify,
+}
 
 /// One of them, until it is dropped.
 pub(super) struct Place<'a> {
     open: &'a Open,
     id: RequestId,
-    cancelled: Arc<Notify>,
+    request: Arc<Request>,
 }
 
 impl Open {
     /// A place for a request. A second one of the same id has none: the door refuses it.
-    pub(super) fn enter(&self, id: &RequestId) -> Option<Place<'_>> {
+    pub(super) fn enter(&self, id: &RequestId, by_connection: bool) -> Option<Place<'_>> {
         let mut all = self.all();
         if all.contains_key(id) {
             return None;
         }
-        let cancelled = Arc::new(Notify::new());
-        all.insert(id.clone(), Arc::clone(&cancelled));
-        Some(Place { open: self, id: id.clone(), cancelled })
+        let request = Arc::new(Request { by_connection, cancelled: Notify::new() });
+        all.insert(id.clone(), Arc::clone(&request));
+        Some(Place { open: self, id: id.clone(), request })
     }
 
     /// Whether a request still waits.
@@ -34,22 +41,24 @@ impl Open {
         self.all().contains_key(id)
     }
 
-    /// Takes a request back.
-    pub(super) fn cancel(&self, id: &RequestId) {
-        if let Some(cancelled) = self.all().get(id) {
-            cancelled.notify_one();
-        }
+    /// Takes a request back, if ending its connection does that; else the daemon has to be told.
+    pub(super) fn cancel(&self, id: &RequestId) -> bool {
+        let request = self.all().get(id).map(Arc::clone);
+        request
+            .filter(|request| request.by_connection)
+            .map(|request| request.cancelled.notify_one())
+            .is_some()
     }
 
-    fn all(&self) -> MutexGuard<'_, HashMap<RequestId, Arc<Notify>>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<RequestId, Arc<Request>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Place<'_> {
-    /// Resolves when the request is taken back.
+    /// Resolves when the request is taken back by ending its connection.
     pub(super) async fn cancelled(&self) {
-        self.cancelled.notified().await;
+        self.request.cancelled.notified().await;
     }
 }
 
@@ -67,13 +76,13 @@ mod tests {
     async fn only_the_named_request_is_taken_back() {
         let open = Open::default();
         let (one, two) = (RequestId::ours(1), RequestId::ours(2));
-        let (first, _second) = (open.enter(&one).unwrap(), open.enter(&two).unwrap());
-        assert!(open.enter(&one).is_none());
-        open.cancel(&RequestId::ours(3));
-        open.cancel(&one);
+        let (first, _second) = (open.enter(&one, true).unwrap(), open.enter(&two, false).unwrap());
+        assert!(open.enter(&one, true).is_none());
+        assert!(!open.cancel(&RequestId::ours(3)) && !open.cancel(&two));
+        assert!(open.cancel(&one));
         first.cancelled().await;
         drop(first);
         assert!(!open.waits(&one) && open.waits(&two));
-        assert!(open.enter(&one).is_some());
+        assert!(open.enter(&one, true).is_some());
     }
 }

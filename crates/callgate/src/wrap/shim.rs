@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use mcp::jsonrpc::RequestId;
 use model::limits::JsonLimits;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -80,13 +81,13 @@ impl Shim {
     /// Carries one message to its end.
     pub(super) async fn carry(&self, message: Message, turn: Turn) {
         let Some(id) = message.kind.id().cloned() else { return self.tell(message).await };
-        let place = self.open.enter(&id);
+        let place = self.open.enter(&id, message.modern.is_some());
         let carried = self.request(&message, turn);
         // Of the stateless revision a request is taken back by closing its connection.
         let taken_back = async {
-            match (&place, &message.modern) {
-                (Some(place), Some(_)) => place.cancelled().await,
-                _ => std::future::pending().await,
+            match &place {
+                Some(place) => place.cancelled().await,
+                None => std::future::pending().await,
             }
         };
         let carried = tokio::select! {
@@ -189,21 +190,24 @@ impl Shim {
         if let Some(broken) = self.broken.as_ref().filter(|_| message.kind.is_answered()) {
             return self.output.put(&reply::error(None, broken.clone())).await;
         }
-        let (cancels, legacy) = match (&message.kind, &message.modern) {
-            (Kind::Cancelled(id), _) => (Some(id), self.session.lock().await.is_open()),
-            _ => (None, false),
-        };
-        if let Some(id) = cancels.filter(|_| !legacy) {
-            return self.open.cancel(id);
+        match &message.kind {
+            Kind::Cancelled(id) => self.take_back(id, &message).await,
+            Kind::Initialized => {
+                self.session.lock().await.note_opened(message.text.clone());
+                self.post_note(&message).await;
+            }
+            _ => self.post_note(&message).await,
         }
-        if message.kind == Kind::Initialized {
-            self.session.lock().await.note_opened(message.text.clone());
+    }
+
+    async fn take_back(&self, id: &RequestId, message: &Message) {
+        if self.open.cancel(id) {
+            return;
         }
-        self.post_note(&message).await;
-        let Some(id) = cancels else { return };
+        self.post_note(message).await;
         tokio::time::sleep(ONCE_MORE).await;
         if self.open.waits(id) {
-            self.post_note(&message).await;
+            self.post_note(message).await;
         }
     }
 

@@ -1,0 +1,464 @@
+"""`callgate wrap`: clients on standard input and output, one daemon on demand, and what a kill leaves behind.
+
+`wrap.py [--binary PATH] [--json FILE]`. Must never count a daemon or a child of another test as its own: all are
+found by the path of this test's configuration, which is in their command lines.
+"""
+
+import argparse
+import contextlib
+import http.client
+import json
+import os
+import pathlib
+import queue
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import lib
+import world
+from gate import Gate
+from lib import require
+from run import Inspector, Program, plain_call, plain_tools
+
+MEBIBYTES_MAX = 6.0
+CLIENTS = 6
+CALLS = 40
+META = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
+
+
+def processes(*marks):
+    """Ids of the processes whose command line holds all marks."""
+    found = []
+    for entry in pathlib.Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            with contextlib.suppress(OSError):
+                line = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
+                if all(str(mark) in line for mark in marks):
+                    found.append(int(entry.name))
+    return found
+
+
+def memory(pid):
+    """(anonymous, proportional) memory of a process in MiB."""
+    text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+    fields = dict(line.split(":", 1) for line in text.splitlines()[1:])
+    return tuple(int(fields[name].split()[0]) / 1024 for name in ("Anonymous", "Pss"))
+
+
+class Wrapped:
+    """A client by hand: lines to a shim, lines from it, each waited for with a deadline."""
+
+    def __init__(self, setup, *arguments, agent="ada", server="slow"):
+        self.argv = setup.argv(*(arguments or ("--agent", agent, "--server", server)))
+        self.child = subprocess.Popen(self.argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                      stderr=subprocess.PIPE, env=lib.clean_env(), start_new_session=True)
+        self.lines = queue.Queue()
+        self.next_id = 0
+        threading.Thread(target=self.read, daemon=True).start()
+        setup.shims.append(self)
+
+    def read(self):
+        for line in self.child.stdout:
+            self.lines.put(json.loads(line))
+        self.lines.put(None)
+
+    def send(self, **message):
+        self.child.stdin.write(json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n")
+        self.child.stdin.flush()
+
+    def receive(self, seconds=25):
+        try:
+            return self.lines.get(timeout=seconds)
+        except queue.Empty:
+            raise AssertionError(f"no line within {seconds} s") from None
+
+    def start(self, method, params=None):
+        self.next_id += 1
+        self.send(id=self.next_id, method=method, params=params or {})
+        return self.next_id
+
+    def ask(self, method, params=None, seconds=25):
+        asked = self.start(method, params)
+        answer = self.receive(seconds)
+        require(answer is not None and answer.get("id") == asked, f"no answer to {method}: {answer}")
+        return answer
+
+    def initialize(self):
+        answer = self.ask("initialize", {"protocolVersion": "2025-11-25", "capabilities": {},
+                                         "clientInfo": {"name": "t", "version": "1"}})
+        if "result" in answer:
+            self.send(method="notifications/initialized")
+        return answer
+
+    def call(self, tool, arguments, modern=False, seconds=25):
+        meta = {"_meta": META} if modern else {}
+        return self.ask("tools/call", {"name": tool, "arguments": arguments, **meta}, seconds)
+
+    def end(self, seconds=5):
+        """Closes its input; its exit code."""
+        with contextlib.suppress(OSError):
+            self.child.stdin.close()
+        return self.child.wait(seconds)
+
+    def kill(self):
+        self.child.kill()
+        self.child.wait(10)
+
+
+class Setup:
+    """One configuration with a real server and one that is slow on purpose; a daemon only when a shim starts it."""
+
+    def __init__(self, binary, directory, idle=600):
+        self.binary, self.directory, self.idle = binary, directory, idle
+        directory.mkdir(parents=True, exist_ok=True)
+        tree, _ = world.workspace(directory)
+        self.filesystem = world.filesystem(tree)
+        self.journal = directory / "calls.journal"
+        self.journal.touch()
+        slow = [sys.executable, lib.E2E / "servers" / "upstream.py", "stdio", "--journal", self.journal]
+        self.gate = Gate(binary, directory / "gate", {"filesystem": self.filesystem.table, "slow": {"command": slow}})
+        self.shims = []
+        self.gate.json("servers", "refresh")
+        self.gate.certify_all(["filesystem", "slow"])
+        self.gate.json("agents", "add", "ada", "--local")
+
+    def argv(self, *arguments):
+        argv = [self.binary, "--config", self.gate.config, "wrap", "--idle-seconds", self.idle, *arguments]
+        return [str(part) for part in argv]
+
+    def daemons(self):
+        return processes(self.gate.config, "--detached")
+
+    def daemon(self):
+        found = self.daemons()
+        require(len(found) == 1, f"{len(found)} daemons: {found}")
+        return found[0]
+
+    def children(self):
+        return processes("stdio", self.journal)
+
+    def arrived(self):
+        return [json.loads(line) for line in self.journal.read_bytes().splitlines()]
+
+    def outcomes(self):
+        return [entry for entry in self.gate.log(5000) if entry["kind"] == "outcome"]
+
+    def daemon_log(self):
+        path = self.gate.directory / "state" / "daemon.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def close(self):
+        for shim in self.shims:
+            with contextlib.suppress(Exception):
+                shim.kill()
+        for pid in self.daemons():
+            os.kill(pid, signal.SIGTERM)
+        lib.wait_for("the daemon to end", lambda: not self.daemons(), 20)
+
+
+def check_clients(results, setup, home):
+    """Clients of every SDK reach a real server through a shim as they do directly."""
+    through = {"command": setup.argv("--agent", "ada", "--server", "filesystem")}
+    # The Inspector takes options of a command that look like its own for its own.
+    script = setup.directory / "shim"
+    script.write_text(f"#!/bin/sh\nexec {shlex.join(through['command'])}\n")
+    script.chmod(0o700)
+    clients = [
+        Program("py_new.py", [lib.PY_NEW / "python"], ("auto", "legacy", "modern"), "auto"),
+        Program("py_old.py", [lib.PY_OLD / "python"], ("legacy",), "legacy"),
+        Program("node_new.mjs", ["node"], ("legacy", "auto", "modern"), "auto"),
+        Program("node_old.mjs", ["node"], ("legacy",), "legacy"),
+        Inspector(home),
+    ]
+    server = setup.filesystem
+    for client in clients:
+        for mode in client.modes if client.name != "inspector" else ("legacy",):
+            with results.check(f"clients/{client.name}-{mode}"):
+                direct = client.see(server.direct, client.direct, server.calls)
+                target = {"command": [str(script)]} if client.name == "inspector" else through
+                seen = client.see(target, mode, server.calls)
+                found = lib.difference(plain_tools(direct["tools"]), plain_tools(seen["tools"]))
+                require(found is None, f"tools: {found}")
+                for number, (a, b) in enumerate(zip(direct["calls"], seen["calls"], strict=True)):
+                    found = lib.difference(plain_call(a), plain_call(b))
+                    require(found is None, f"call {number}: {found}")
+    with results.check("clients/by-command"):
+        shim = Wrapped(setup, "--agent", "ada", "--", *map(str, server.table["command"]))
+        require("result" in shim.initialize(), "no session")
+        require(shim.call("list_directory", {"path": server.calls[0]["arguments"]["path"]})["result"], "no result")
+        require(shim.end() == 0, "exit code")
+
+
+def check_six(results, setup):
+    """Six at once: one daemon, one log, no lost call; and what each weighs."""
+    setup.close()
+    before = len(setup.outcomes())
+    shims = [Wrapped(setup) for _ in range(CLIENTS)]
+    answers = [[] for _ in shims]
+
+    def work(number):
+        shims[number].initialize()
+        for turn in range(CALLS):
+            answers[number].append(shims[number].call("echo", {"text": f"{number}-{turn}"}, modern=turn % 2))
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    with results.check("six/one-daemon"):
+        setup.daemon()
+    with results.check("six/every-call-is-answered-with-its-own-text"):
+        for number, seen in enumerate(answers):
+            texts = [answer["result"]["content"][0]["text"] for answer in seen]
+            require(texts == [f"echo: {number}-{turn}" for turn in range(CALLS)], f"client {number}: {texts[:3]}…")
+    with results.check("six/every-call-is-in-the-one-log"):
+        fresh = setup.outcomes()[before:]
+        require(len(fresh) == CLIENTS * CALLS, f"{len(fresh)} outcomes")
+        require(all(entry["outcome"] == "completed" for entry in fresh), "not all completed")
+    with results.check("six/the-record-says-local-peer"):
+        intent = [entry for entry in setup.gate.log(50) if entry["kind"] == "intent"][-1]
+        require((intent["agent"], intent["attestation"]) == ("ada", "local_peer"), intent)
+    with results.check(f"six/each-adds-at-most-{MEBIBYTES_MAX}-MiB"):
+        sizes = [memory(shim.child.pid) for shim in shims]
+        anonymous, proportional = (max(column) for column in zip(*sizes))
+        print(f"     shims: anonymous {anonymous:.2f} MiB, proportional {proportional:.2f} MiB", flush=True)
+        require(anonymous <= MEBIBYTES_MAX and proportional <= MEBIBYTES_MAX, sizes)
+    with results.check("six/all-end-with-their-input"):
+        require([shim.end() for shim in shims] == [0] * CLIENTS, "exit codes")
+
+
+def check_killed_daemon(results, setup):
+    """kill -9 in mid-call: told at once, and the next call starts it again in the client's session."""
+    for era, modern in (("legacy", False), ("modern", True)):
+        shim = Wrapped(setup)
+        with results.check(f"killed-daemon/{era}"):
+            shim.initialize()
+            answer = shim.call("echo", {"text": "a"}, modern)
+            require("result" in answer, f"not served: {answer}")
+            first, children = setup.daemon(), setup.children()
+            arrived = len(setup.arrived())
+            meta = {"_meta": META} if modern else {}
+            asked = shim.start("tools/call", {"name": "slow", "arguments": {"seconds": 60}, **meta})
+            lib.wait_for("the slow call to arrive", lambda: len(setup.arrived()) > arrived)
+            os.kill(first, signal.SIGKILL)
+            answer = shim.receive(5)
+            require(answer["id"] == asked, answer)
+            require("may have acted" in answer["error"]["message"], answer)
+            again = shim.call("echo", {"text": "b"}, modern)
+            require("result" in again and again["result"]["content"][0]["text"] == "echo: b", again)
+            require(setup.daemon() != first, "the same daemon")
+            lib.wait_for("children of the killed daemon to end", lambda: not set(children) & set(setup.children()))
+            unknown = [entry for entry in setup.outcomes() if entry["outcome"] == "unknown"]
+            require(len(unknown) == 1 + modern, f"{len(unknown)} unknown outcomes")
+        with results.check(f"killed-daemon/{era}-ends"):
+            require(shim.end() == 0, "exit code")
+
+
+def check_killed_shim(results, setup):
+    """kill -9 of a shim: a call of the older revisions ends and is recorded; of the new one it is cancelled."""
+    for era, modern, expected in (("legacy", False, "completed"), ("modern", True, "cancelled")):
+        with results.check(f"killed-shim/{era}"):
+            shim = Wrapped(setup)
+            shim.initialize()
+            before, arrived = len(setup.outcomes()), len(setup.arrived())
+            meta = {"_meta": META} if modern else {}
+            shim.start("tools/call", {"name": "slow", "arguments": {"seconds": 1.5}, **meta})
+            lib.wait_for("the slow call to arrive", lambda: len(setup.arrived()) > arrived)
+            shim.kill()
+            entry = lib.wait_for("its outcome", lambda: setup.outcomes()[before:])[0]
+            words = json.dumps(entry)
+            require(expected in words, words)
+            setup.daemon()
+
+
+def check_cancel(results, setup):
+    for era, modern in (("legacy", False), ("modern", True)):
+        with results.check(f"cancel/{era}"):
+            shim = Wrapped(setup)
+            shim.initialize()
+            before, arrived = len(setup.outcomes()), len(setup.arrived())
+            meta = {"_meta": META} if modern else {}
+            asked = shim.start("tools/call", {"name": "slow", "arguments": {"seconds": 60}, **meta})
+            lib.wait_for("the slow call to arrive", lambda: len(setup.arrived()) > arrived)
+            shim.send(method="notifications/cancelled", params={"requestId": asked})
+            entry = lib.wait_for("its outcome", lambda: setup.outcomes()[before:])[0]
+            require("cancelled" in json.dumps(entry), entry)
+            if modern:
+                require(shim.call("echo", {"text": "z"}, True)["result"], "not served after")
+            shim.end()
+
+
+def check_end(results, setup):
+    for how in ("input", "SIGTERM", "SIGINT", "output"):
+        with results.check(f"end/{how}-with-a-call-open"):
+            shim = Wrapped(setup)
+            shim.initialize()
+            arrived = len(setup.arrived())
+            shim.start("tools/call", {"name": "slow", "arguments": {"seconds": 60}})
+            lib.wait_for("the slow call to arrive", lambda: len(setup.arrived()) > arrived)
+            began = time.monotonic()
+            if how == "input":
+                code = shim.end(8)
+            elif how == "output":
+                os.close(os.dup(shim.child.stdout.fileno()))
+                code = end_unread(setup)
+            else:
+                shim.child.send_signal(getattr(signal, how))
+                code = shim.child.wait(8)
+            require(code == 0, f"exit code {code}")
+            require(time.monotonic() - began < 6, "took too long")
+
+
+def end_unread(setup):
+    """A shim whose output nobody reads any more."""
+    reader, writer = os.pipe()
+    child = subprocess.Popen(setup.argv("--agent", "ada", "--server", "slow"), stdin=subprocess.PIPE, stdout=writer,
+                             env=lib.clean_env(), start_new_session=True)
+    os.close(writer)
+    os.close(reader)
+    child.stdin.write(b'{"jsonrpc":"2.0","id":1,"method":"ping"}\n')
+    child.stdin.flush()
+    try:
+        return child.wait(25)
+    finally:
+        child.kill()
+
+
+def check_words(results, setup):
+    """What cannot work is said to the client, with what to do."""
+    with results.check("words/unknown-agent"):
+        shim = Wrapped(setup, agent="nobody")
+        answer = shim.initialize()
+        require("callgate agents add nobody --local" in answer["error"]["message"], answer)
+    with results.check("words/unknown-server"):
+        answer = Wrapped(setup, server="nosuch").initialize()
+        require("[servers.nosuch]" in answer["error"]["message"], answer)
+    with results.check("words/unknown-command"):
+        code, out, err = lib.run(setup.argv("--agent", "ada", "--", "npx", "never"), 20)
+        require(code == 78 and not out and 'command = ["npx", "never"]' in err, f"{code}: {err}")
+    with results.check("words/broken-lines"):
+        shim = Wrapped(setup)
+        shim.initialize()
+        shim.child.stdin.write(b"{nonsense\n[]\n\n")
+        shim.child.stdin.flush()
+        codes = sorted(shim.receive()["error"]["code"] for _ in range(2))
+        require(codes == [-32700, -32600], codes)
+        require(shim.call("echo", {"text": "still"})["result"], "not served after")
+        shim.end()
+    setup.close()
+    with results.check("words/a-daemon-that-cannot-start"):
+        kept = setup.gate.policy.read_text()
+        setup.gate.policy.write_text("permit (principal, action, resource) when { nonsense };")
+        shim = Wrapped(setup)
+        began = time.monotonic()
+        answer = shim.initialize()
+        require("could not be started" in answer["error"]["message"] and "test.cedar" in answer["error"]["message"], answer)
+        require(time.monotonic() - began < 20, "took too long")
+        setup.gate.policy.write_text(kept)
+        require("result" in shim.initialize(), "does not recover")
+        shim.end()
+
+
+def over_socket(path, request):
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(10)
+        sock.connect(str(path))
+        sock.sendall(request)
+        response = http.client.HTTPResponse(sock)
+        response.begin()
+        return response.status, response.read()
+
+
+def check_identity(results, setup):
+    """Who one is on the socket comes from the system; the name is only a claim among one's own agents."""
+    state = setup.gate.directory / "state"
+    Wrapped(setup).initialize()
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": META}}).encode()
+
+    def request(path, *headers):
+        lines = [f"POST {path} HTTP/1.1", "Host: localhost", "Content-Type: application/json",
+                 "MCP-Protocol-Version: 2026-07-28", "Mcp-Method: tools/list", f"Content-Length: {len(body)}",
+                 "Connection: close", *headers]
+        return "\r\n".join([*lines, "", ""]).encode() + body
+
+    def ask(path, *headers):
+        return over_socket(state / "agents.sock", request(path, *headers))
+    with results.check("identity/socket-is-private"):
+        require((state / "agents.sock").stat().st_mode & 0o777 == 0o600, "mode")
+    with results.check("identity/claims"):
+        require(ask("/mcp/slow", "Callgate-Agent: ada")[0] == 200, "ada is refused")
+        unknown = ask("/mcp/slow", "Callgate-Agent: nobody")
+        setup.gate.json("agents", "add", "keyed")
+        require(unknown[0] == 401 and ask("/mcp/slow", "Callgate-Agent: keyed") == unknown, "told apart")
+        setup.gate.json("agents", "add", "gone", "--local")
+        require(ask("/mcp/slow", "Callgate-Agent: gone")[0] == 200, "gone is refused too early")
+        setup.gate.json("agents", "remove", "gone")
+        require(ask("/mcp/slow", "Callgate-Agent: gone") == unknown, "a removed agent is told apart")
+        require(ask("/mcp/slow")[0] == 401, "nobody is somebody")
+    with results.check("identity/a-claim-is-nothing-on-tcp"):
+        with socket.create_connection(("127.0.0.1", setup.gate.port), 10) as sock:
+            sock.sendall(request("/mcp/slow", "Callgate-Agent: ada"))
+            response = http.client.HTTPResponse(sock)
+            response.begin()
+            require(response.status == 401 and b"unauthenticated" in response.read(), response.status)
+    with results.check("identity/no-operator-behind-the-agents-socket"):
+        key = (state / "operator.key").read_text().strip()
+        for headers in (["Callgate-Agent: ada"], [f"Authorization: Bearer {key}"]):
+            status, text = ask("/v1/status", *headers)
+            require(status == 404 and b"epoch" not in text, (status, text))
+        status, text = over_socket(state / "admin.sock", request("/v1/status", "Callgate-Agent: ada"))
+        require(status == 401, (status, text))
+    with results.check("identity/no-key-to-rotate"):
+        code, _, err = setup.gate.cli("agents", "rotate", "ada")
+        require(code == 1 and "has no key" in err, err)
+
+
+def check_idle(results, setup):
+    """A daemon started on demand ends by itself when no client is there, and not before."""
+    setup.close()
+    with results.check("idle/stays-for-a-client-that-says-nothing"):
+        shim = Wrapped(setup)
+        shim.initialize()
+        first = setup.daemon()
+        threading.Event().wait(setup.idle * 2)
+        require(setup.daemon() == first, "it ended under a client")
+        shim.end()
+    with results.check("idle/ends-without-clients"):
+        lib.wait_for("the daemon to end", lambda: not setup.daemons(), setup.idle + 10)
+        require("no client for a while" in setup.daemon_log(), setup.daemon_log()[-500:])
+        sockets = [path.name for path in (setup.gate.directory / "state").glob("*.sock")]
+        require(not sockets, sockets)
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--binary", default=lib.default_binary(), type=pathlib.Path)
+    options.add_argument("--json", type=pathlib.Path)
+    options = options.parse_args()
+    results = lib.Results("wrap")
+    directory = lib.scratch("wrap")
+    (directory / "home").mkdir()
+    setups = []
+    try:
+        setups.append(Setup(options.binary, directory / "main"))
+        for check in (check_six, check_killed_daemon, check_killed_shim, check_cancel, check_end, check_identity, check_words):
+            with results.check(f"{check.__name__}/ran"):
+                check(results, setups[0])
+        with results.check("check_clients/ran"):
+            check_clients(results, setups[0], directory / "home")
+        setups.append(Setup(options.binary, directory / "idle", idle=4))
+        with results.check("check_idle/ran"):
+            check_idle(results, setups[1])
+    finally:
+        for setup in setups:
+            setup.close()
+    return results.finish(options.json)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -135,8 +135,13 @@ class Setup:
         return processes(self.gate.config, "--detached")
 
     def daemon(self):
-        found = self.daemons()
-        require(len(found) == 1, f"{len(found)} daemons: {found}")
+        """The one daemon. For a moment a child it starts looks like it, and so does one that lost the race."""
+        found = []
+
+        def one():
+            found[:] = self.daemons()
+            return len(found) == 1
+        lib.wait_for("exactly one daemon", one, 5)
         return found[0]
 
     def children(self):

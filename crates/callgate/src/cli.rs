@@ -59,7 +59,7 @@ pub(crate) enum Command {
     #[command(after_help = "\
 Examples:
   callgate wrap --agent cursor --server github
-  callgate wrap --agent cursor -- npx -y @modelcontextprotocol/server-filesystem /home/ann/work
+  callgate wrap --agent cursor -- npx -y @modelcontextprotocol/server-filesystem /srv/work
 
 For the `mcp.json` of a client that starts its servers. The agent must have been added with
 `callgate agents add NAME --local`; the server must be in the configuration, and its tools certified.")]

@@ -2,6 +2,7 @@
 //! exchange twice by itself.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
@@ -14,6 +15,9 @@ use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
 
 const AGENT: HeaderName = HeaderName::from_static("callgate-agent");
+
+/// Time for a sign of life.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 
 /// The way to one server through the daemon, as one agent.
 pub(super) struct Door {
@@ -50,9 +54,11 @@ impl Drop for Connection {
 }
 
 impl Door {
-    /// Whether anybody is there.
+    /// Whether the daemon is there and answers. That one can connect says less: who is ending still lets connections
+    /// in for a moment, and drops them.
     pub(super) async fn answers(&self) -> bool {
-        self.connect().await.is_ok()
+        let asked = self.exchange(Method::GET, "/healthz", Bytes::new(), HeaderMap::new());
+        matches!(tokio::time::timeout(ANSWERS_WITHIN, asked).await, Ok(Ok(_)))
     }
 
     /// Posts one message.
@@ -63,12 +69,6 @@ impl Door {
     /// Ends a session.
     pub(super) async fn delete(&self, headers: HeaderMap) -> Result<Answer, DoorFault> {
         self.exchange(Method::DELETE, &self.path, Bytes::new(), headers).await
-    }
-
-    /// Shows that somebody is still here.
-    pub(super) async fn greet(&self) {
-        // Nothing hangs on it: whoever needs the daemon finds out.
-        drop(self.exchange(Method::GET, "/healthz", Bytes::new(), HeaderMap::new()).await);
     }
 
     async fn exchange(

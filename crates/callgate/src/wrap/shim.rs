@@ -1,6 +1,7 @@
 //! Carries one message to the daemon and its answer back. Must never send a call twice once it may have arrived.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,9 +15,9 @@ use super::door::{Answer, Door, DoorFault};
 use super::lines::Output;
 use super::message::{Kind, Message};
 use super::open::Open;
+use super::reply;
 use super::session::{Session, is_unknown};
 use super::target::Target;
-use super::{GOODBYE, reply};
 
 /// A cancellation can overtake its call on the way: it is said once more after this.
 const ONCE_MORE: Duration = Duration::from_millis(200);
@@ -40,13 +41,15 @@ pub(super) struct Shim {
     session: Arc<Mutex<Session>>,
     open: Open,
     output: Output,
+    /// The daemon went away, and has not been heard of since.
+    doubted: AtomicBool,
 }
 
 impl Shim {
     pub(super) fn new(target: Target, output: Output) -> Self {
         let Target { door, daemon, limits, agent, idle, broken } = target;
-        let (session, open) = (Arc::default(), Open::default());
-        Self { door, daemon, limits, agent, idle, broken, session, open, output }
+        let (session, open, doubted) = (Arc::default(), Open::default(), AtomicBool::new(false));
+        Self { door, daemon, limits, agent, idle, broken, session, open, output, doubted }
     }
 
     pub(super) const fn limits(&self) -> &JsonLimits {
@@ -59,7 +62,8 @@ impl Shim {
     }
 
     pub(super) async fn still_here(&self) {
-        drop(tokio::time::timeout(GOODBYE, self.door.greet()).await);
+        // Nothing hangs on the answer: whoever needs the daemon finds out.
+        let _there = self.door.answers().await;
     }
 
     pub(super) async fn too_long(&self) {
@@ -121,7 +125,18 @@ impl Shim {
         self.attempt(message).await.map_err(words)
     }
 
+    /// One try. After a loss the daemon must give a sign of life before anything is sent to it again, so that a call
+    /// is not given to a process that is ending.
     async fn attempt(&self, message: &Message) -> Result<(), DoorFault> {
+        if self.doubted.load(Ordering::Relaxed) && !self.door.answers().await {
+            return Err(DoorFault::Away);
+        }
+        let tried = self.exchange(message).await;
+        self.doubted.store(matches!(tried, Err(DoorFault::Lost | DoorFault::Away)), Ordering::Relaxed);
+        tried
+    }
+
+    async fn exchange(&self, message: &Message) -> Result<(), DoorFault> {
         if let Some(headers) = &message.modern {
             let answer = self.door.post(message.text.clone(), headers.clone()).await?;
             return self.relay(&message.kind, answer).await;
@@ -155,8 +170,7 @@ impl Shim {
         let mut answer = self.door.post(message.text.clone(), HeaderMap::new()).await;
         for _ in 1..TRIES {
             match answer {
-                Err(DoorFault::Away) => self.daemon.ensure(&self.door).await?,
-                Err(DoorFault::Lost) => {}
+                Err(DoorFault::Away | DoorFault::Lost) => self.daemon.ensure(&self.door).await?,
                 Ok(_) | Err(DoorFault::Unusable(_)) => break,
             }
             answer = self.door.post(message.text.clone(), HeaderMap::new()).await;

@@ -104,8 +104,9 @@ impl Admin {
         };
         let at = self.ports.clock.now();
         let note = shortened(note.trim(), NOTE_CHARS_MAX);
-        let answer = Answer { at, by: by.to_owned(), note, groups, self_approved };
         let approved = matches!(says, Says::Yes(_));
+        let self_approved = approved && self_approved;
+        let answer = Answer { at, by: by.to_owned(), note, groups, self_approved };
         let next = approval.answered(approval.key.call, approved, answer.clone());
         let next = next.ok_or_else(|| gone(approval.id))?;
         let (entry, salt) = self.answer_entry(&approval, &answer, (approved, next.until))?;

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
+use rustix::termios::{QueueSelector, tcflush};
 use serde_json::{Value, json};
 
 use crate::cli::{Approvals, ApprovalsCommand, Approve, Output};
@@ -71,8 +72,11 @@ async fn approve(operator: &Operator, approve: Approve, output: Output) -> Resul
     Ok(OK)
 }
 
-/// One line from the terminal.
+/// One line from the terminal. What was typed before the question was there answers something else, and is dropped.
 fn asked(question: &str) -> String {
+    if tcflush(std::io::stdin(), QueueSelector::IFlush).is_err() {
+        return String::new();
+    }
     drop(write!(std::io::stderr(), "{question} "));
     let mut answer = String::new();
     drop(std::io::stdin().read_line(&mut answer));

@@ -206,3 +206,6 @@ fn lifecycle(members: &mut Members, body: &LifecycleBody) {
     members.text("what", body.what);
     members.shortened("detail", &body.detail, WHY_CHARS_MAX);
 }
+
+#[cfg(test)]
+mod tests;

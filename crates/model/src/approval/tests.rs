@@ -1,5 +1,7 @@
 //! An approval's life: answered once, used once, by exactly one call, in time.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::digest::Digest;
 use crate::ids::{ServerName, ToolName};
@@ -111,5 +113,66 @@ fn the_end_of_the_agent_ends_what_lives() {
         assert_eq!(ended.standing(now), Standing::Over);
         assert!(ended.used(&ended.key, call(2), now).is_none() && ended.ended(now).is_none());
         assert!(ended.answered(ended.key.call, true, answer(30)).is_none());
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Answer { own: bool, yes: bool },
+    Use { own: bool, by: u8 },
+    End,
+    Wait(i64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => (prop::bool::weighted(0.8), prop::bool::weighted(0.8)).prop_map(|(own, yes)| Step::Answer { own, yes }),
+        4 => (prop::bool::weighted(0.8), any::<u8>()).prop_map(|(own, by)| Step::Use { own, by }),
+        1 => Just(Step::End),
+        3 => (0i64..400).prop_map(Step::Wait),
+    ]
+}
+
+proptest! {
+    /// Whatever happens in whatever order: at most one use, after a yes to this very call, in time, and not after the
+    /// end of the agent.
+    #[test]
+    fn one_yes_is_one_use(steps in prop::collection::vec(step(), 1..40)) {
+        let (mut kept, mut now) = (pending(), AT);
+        let (mut yes, mut uses, mut ended): (Option<Micros>, u32, bool) = (None, 0, false);
+        for step in steps {
+            let meant = |own| key("ada", if own { b"push" } else { b"other" });
+            let next = match step {
+                Step::Wait(seconds) => {
+                    now = now.plus_seconds(seconds);
+                    continue;
+                }
+                Step::Answer { own, yes: said } => {
+                    let next = kept.answered(meant(own).call, said, Answer { at: now, ..answer(0) });
+                    if next.is_some() {
+                        prop_assert!(own && !ended && now < AT.plus_seconds(PENDING_SECONDS));
+                        prop_assert!(yes.is_none());
+                        yes = said.then_some(now);
+                    }
+                    next
+                }
+                Step::Use { own, by } => {
+                    let next = kept.used(&meant(own), call(by), now);
+                    if next.is_some() {
+                        uses += 1;
+                        let given = yes.expect("nobody said yes");
+                        prop_assert!(own && !ended && now < given.plus_seconds(USABLE_SECONDS));
+                    }
+                    next
+                }
+                Step::End => {
+                    ended = true;
+                    kept.ended(now)
+                }
+            };
+            kept = next.unwrap_or(kept);
+            prop_assert!(uses <= 1);
+            prop_assert!(uses == 0 || kept.may_be_asked_anew(now), "what is used can be asked anew");
+        }
     }
 }

@@ -205,6 +205,8 @@ pub(crate) struct ClientState {
     pub(crate) connected: Vec<String>,
     /// Entries that are not.
     pub(crate) direct: Vec<String>,
+    /// The program that a connected entry starts, when it is not there.
+    pub(crate) program_gone: Option<PathBuf>,
     /// Why it cannot be read.
     pub(crate) problem: Option<String>,
 }
@@ -219,6 +221,7 @@ pub(crate) fn states(places: &Places) -> Vec<ClientState> {
                 path,
                 connected: Vec::new(),
                 direct: Vec::new(),
+                program_gone: None,
                 problem: None,
             };
             let mut there = false;
@@ -232,8 +235,18 @@ pub(crate) fn states(places: &Places) -> Vec<ClientState> {
                     ClientFile::Read(document) => {
                         there = true;
                         for one in clients::found(&document, location) {
-                            let ours = document.get(&one.at).and_then(ShimEntry::recognise).is_some();
-                            if ours { state.connected.push(one.name) } else { state.direct.push(one.name) }
+                            let entry = document.get(&one.at);
+                            let ours = entry.and_then(ShimEntry::recognise).is_some();
+                            let program =
+                                entry.and_then(|entry| entry.get("command")?.as_str()).map(PathBuf::from);
+                            if ours {
+                                state.connected.push(one.name)
+                            } else {
+                                state.direct.push(one.name)
+                            }
+                            if let Some(program) = program.filter(|program| ours && !program.is_file()) {
+                                state.program_gone = Some(program);
+                            }
                         }
                     }
                 }

@@ -8,6 +8,7 @@ mod compose;
 mod connect;
 mod credential;
 mod detach;
+mod doctor;
 mod exit;
 mod files;
 mod idle;
@@ -18,6 +19,7 @@ mod remote;
 mod render;
 mod seal;
 mod sealed;
+mod style;
 mod up;
 mod wrap;
 
@@ -78,6 +80,7 @@ async fn run(cli: cli::Cli) -> Result<u8, exit::Failure> {
         cli::Command::Import(import) => import::run(&config, import, output).await,
         cli::Command::Connect(connect) => connect::connect(&config, connect, output).await,
         cli::Command::Disconnect(disconnect) => connect::disconnect(&config, &disconnect, output),
+        cli::Command::Doctor(doctor) => doctor::run(&config, doctor, output).await,
         cli::Command::Clients => connect::clients(output),
         command => operate::run(&config, command, output).await,
     }

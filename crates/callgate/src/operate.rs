@@ -94,6 +94,7 @@ async fn carry_out(operator: &Operator, command: Command, output: Output) -> Res
         | Command::Connect(_)
         | Command::Disconnect(_)
         | Command::Clients
+        | Command::Doctor(_)
         | Command::Policy(Policy::Check { .. }) => {
             return Err(Failure::new(USAGE, "this command does not ask an operator"));
         }

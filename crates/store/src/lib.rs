@@ -12,6 +12,7 @@ mod control;
 mod directory;
 mod facts;
 mod fault;
+pub mod health;
 mod intents;
 mod migrate;
 mod queue;

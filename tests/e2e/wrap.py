@@ -120,11 +120,14 @@ class Setup:
         self.filesystem = world.filesystem(tree)
         self.journal = directory / "calls.journal"
         self.journal.touch()
+        stubborn = f"trap '' TERM; {sys.executable} {lib.E2E / 'servers' / 'upstream.py'} stdio; while :; do sleep 0.2; done"
+        self.stubborn_mark = stubborn
         slow = [sys.executable, lib.E2E / "servers" / "upstream.py", "stdio", "--journal", self.journal]
-        self.gate = Gate(binary, directory / "gate", {"filesystem": self.filesystem.table, "slow": {"command": slow}})
+        self.gate = Gate(binary, directory / "gate", {"filesystem": self.filesystem.table, "slow": {"command": slow},
+                                                        "stubborn": {"command": ["sh", "-c", stubborn]}})
         self.shims = []
         self.gate.json("servers", "refresh")
-        self.gate.certify_all(["filesystem", "slow"])
+        self.gate.certify_all(["filesystem", "slow", "stubborn"])
         self.gate.json("agents", "add", "ada", "--local")
 
     def argv(self, *arguments):
@@ -262,6 +265,18 @@ def check_killed_daemon(results, setup):
             require(len(unknown) == 1 + modern, f"{len(unknown)} unknown outcomes")
         with results.check(f"killed-daemon/{era}-ends"):
             require(shim.end() == 0, "exit code")
+
+
+def check_leash(results, setup):
+    """A server that ignores the end of its input and SIGTERM does not outlive a killed daemon."""
+    with results.check("leash/stubborn-server-ends"):
+        shim = Wrapped(setup, server="stubborn")
+        shim.initialize()
+        require("result" in shim.call("echo", {"text": "a"}), "not served")
+        require(processes(setup.stubborn_mark), "there is no such child")
+        os.kill(setup.daemon(), signal.SIGKILL)
+        lib.wait_for("the stubborn child to end", lambda: not processes(setup.stubborn_mark), 8)
+        shim.end()
 
 
 def check_killed_shim(results, setup):
@@ -451,7 +466,7 @@ def main():
     setups = []
     try:
         setups.append(Setup(options.binary, directory / "main"))
-        for check in (check_six, check_killed_daemon, check_killed_shim, check_cancel, check_end, check_identity, check_words):
+        for check in (check_six, check_killed_daemon, check_leash, check_killed_shim, check_cancel, check_end, check_identity, check_words):
             with results.check(f"{check.__name__}/ran"):
                 check(results, setups[0])
         with results.check("check_clients/ran"):

@@ -64,6 +64,9 @@ Examples:
 For the `mcp.json` of a client that starts its servers. The agent must have been added with
 `callgate agents add NAME --local`; the server must be in the configuration, and its tools certified.")]
     Wrap(Wrap),
+    /// End what a killed daemon leaves behind; started by it.
+    #[command(hide = true)]
+    Leash,
     /// What is in force: policies, tools, agents, entries; what waits for a person.
     Status,
     /// What is well on this machine and what is not, each with its fix.

@@ -22,6 +22,7 @@ use ports::snapshot::Snapshots;
 use ports::upstream::Upstreams;
 use server::{OperatorAuthority, OperatorFace, PolicyFiles};
 use store::{OpenFault, OpenOptions, Store};
+use upstream::leash::Leash;
 
 use crate::adapters::{Revoker, SnapshotCell, SystemClock, SystemEntropy, TokioSpawner};
 use crate::exit::{CONFIG, DATA, Failure, IO, TRY_AGAIN, UNAVAILABLE};
@@ -74,7 +75,7 @@ impl Node {
             entropy: Arc::new(SystemEntropy),
             spawner: Arc::new(TokioSpawner(tokio::runtime::Handle::current())),
         });
-        let upstreams = upstreams(config, &admin)?;
+        let upstreams = upstreams(config, &admin, policies)?;
         let ports = Ports {
             identity: Arc::new(Agents),
             snapshots,
@@ -167,9 +168,11 @@ fn start_failure(fault: &StartFault) -> Failure {
     }
 }
 
-fn upstreams(config: &Config, admin: &Arc<Admin>) -> Result<Arc<dyn Upstreams>, Failure> {
+fn upstreams(config: &Config, admin: &Arc<Admin>, policies: Policies) -> Result<Arc<dyn Upstreams>, Failure> {
     let observer: Arc<dyn DefinitionObserver> = Arc::clone(admin) as _;
-    let servers = config.servers.iter().map(upstream_config).collect();
+    // A command that asks for one thing is soon over; what serves runs for long.
+    let leash = if policies == Policies::Required { leash(config) } else { None };
+    let servers = config.servers.iter().map(|server| upstream_config(server, leash.as_ref())).collect();
     let sealed: Arc<dyn SealedSecrets> = Arc::new(SealedStore::new(&config.store.path));
     match upstream::Upstreams::new(servers, &observer, &sealed, config.store.path.join("work")) {
         Ok(upstreams) => Ok(Arc::new(upstreams)),
@@ -177,7 +180,17 @@ fn upstreams(config: &Config, admin: &Arc<Admin>) -> Result<Arc<dyn Upstreams>, 
     }
 }
 
-fn upstream_config(server: &config::Server) -> upstream::ServerConfig {
+/// What ends the children when this process is killed. One can do without it.
+fn leash(config: &Config) -> Option<Leash> {
+    let children = config.servers.iter().any(|server| matches!(server.transport, Transport::Stdio(_)));
+    let started = children.then(|| std::env::current_exe().and_then(|own| Leash::start(&own, "leash")))?;
+    let unheld = |error: std::io::Error| {
+        tracing::warn!(%error, "servers that ignore the end of their input outlive this process if it is killed");
+    };
+    started.map_err(unheld).ok()
+}
+
+fn upstream_config(server: &config::Server, leash: Option<&Leash>) -> upstream::ServerConfig {
     let transport = match &server.transport {
         Transport::Stdio(child) => {
             let program = SecretText::plain(child.program.clone());
@@ -187,6 +200,7 @@ fn upstream_config(server: &config::Server) -> upstream::ServerConfig {
                 env: child.env.clone(),
                 env_pass: child.env_pass.clone(),
                 cwd: child.cwd.clone(),
+                leash: leash.cloned(),
             })
         }
         Transport::Http(http) => upstream::Transport::Http(upstream::HttpTarget {

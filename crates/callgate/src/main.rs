@@ -44,6 +44,11 @@ fn main() -> std::process::ExitCode {
         // Neither needs what serves: a client starts many of the first.
         cli::Command::Wrap(wrap) => wrap::run(&files::config_path(cli.config.as_deref()), wrap),
         cli::Command::Up(up) if up.detach => detach::start(),
+        cli::Command::Leash => {
+            wrap::small::begin_anew();
+            upstream::leash::watch(std::io::stdin().lock());
+            Ok(exit::OK)
+        }
         _ => serve(cli),
     };
     match outcome {

@@ -86,6 +86,7 @@ async fn carry_out(operator: &Operator, command: Command, output: Output) -> Res
         Command::Explain { call } => ("log/call", json!({"call": call}), render::explain),
         Command::Up(_)
         | Command::Wrap(_)
+        | Command::Leash
         | Command::Config(_)
         | Command::Seal(_)
         | Command::Completions { .. }

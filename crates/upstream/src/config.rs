@@ -8,6 +8,8 @@ use std::time::Duration;
 use model::ids::ServerName;
 use ports::sealed::SecretText;
 
+use crate::leash::Leash;
+
 /// One upstream server. No `Debug`: it may hold secrets.
 #[derive(Clone)]
 pub struct ServerConfig {
@@ -46,6 +48,8 @@ pub struct Command {
     /// Working directory. Without one, each child gets a private directory of its own under the work
     /// directory, so relative paths in `argv` need this to be set.
     pub cwd: Option<PathBuf>,
+    /// What ends the child's group when this process is killed.
+    pub leash: Option<Leash>,
 }
 
 /// What every child gets from the environment of this process, when set there: where programs and the home

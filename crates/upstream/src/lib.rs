@@ -11,6 +11,7 @@ mod fault;
 mod guard;
 mod http;
 mod lane;
+pub mod leash;
 mod server;
 mod speak;
 mod stdio;

@@ -9,7 +9,7 @@ mod linux {
     use std::process::Command;
 
     /// The name a process has that began anew, so that it does so once.
-    const ANEW: &str = "callgate-wrap";
+    const ANEW: &str = "callgate-small";
 
     pub(crate) fn begin_anew() {
         let anew = std::env::args_os().next().is_some_and(|name| name == ANEW);
@@ -28,7 +28,7 @@ mod linux {
 }
 
 /// Forbids huge pages and executes this program again, once.
-pub(super) fn begin_anew() {
+pub(crate) fn begin_anew() {
     #[cfg(target_os = "linux")]
     linux::begin_anew();
 }

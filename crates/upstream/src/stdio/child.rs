@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use super::environment;
 use super::launch::Launch;
 use super::stderr::{self, Tail};
+use crate::leash::Leash;
 
 /// A running child: its pipes, and the handle that stops it.
 pub(super) struct Spawned {
@@ -91,7 +92,7 @@ pub(super) fn spawn(
     let (Some(stdin), Some(stdout), Some(errors)) = (stdin, stdout, errors) else {
         return Err(format!("`{program}` was started without its pipes"));
     };
-    let group = Group::of(&child);
+    let group = Group::of(&child, launch.leash.clone());
     let secrets: Arc<[String]> = environment::secret_values(launch).into();
     let tail = Tail::default();
     tokio::spawn(stderr::drain(errors, server.clone(), tail.clone(), Arc::clone(&secrets)));
@@ -101,18 +102,26 @@ pub(super) fn spawn(
     Ok(Spawned { stdin, stdout, handle: Handle { stop, ended, tail, secrets } })
 }
 
-/// The process group of a child. Killed when dropped, so that a supervisor that is dropped leaves no member.
-struct Group(Option<Pid>);
+/// The process group of a child. Killed when dropped, so that a supervisor that is dropped leaves no member; by the
+/// leash, when this process is killed first.
+struct Group {
+    id: Option<Pid>,
+    leash: Option<Leash>,
+}
 
 impl Group {
-    fn of(child: &Child) -> Self {
-        Self(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw))
+    fn of(child: &Child, leash: Option<Leash>) -> Self {
+        let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        if let (Some(group), Some(leash)) = (id, &leash) {
+            leash.hold(group);
+        }
+        Self { id, leash }
     }
 
     /// The group's id stays taken as long as a member lives, so this reaches those of our descendants who stayed
     /// in it, or nobody.
     fn signal(&self, signal: Signal) {
-        if let Some(group) = self.0 {
+        if let Some(group) = self.id {
             // A group that is gone already is what was wanted.
             let _gone = kill_process_group(group, signal);
         }
@@ -122,6 +131,9 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         self.signal(Signal::KILL);
+        if let (Some(group), Some(leash)) = (self.id, &self.leash) {
+            leash.release(group);
+        }
     }
 }
 

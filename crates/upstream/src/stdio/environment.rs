@@ -77,6 +77,7 @@ mod tests {
             secrets: secrets.iter().map(secret).collect(),
             env_pass: vec!["CARGO_PKG_NAME".to_owned(), "NOT_SET_ANYWHERE".to_owned()],
             cwd: None,
+            leash: None,
         }
     }
 

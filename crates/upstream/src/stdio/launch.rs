@@ -7,6 +7,7 @@ use ports::sealed::{Filled, Missing, SealedValues};
 use ports::secret::Secret;
 
 use crate::config::Command;
+use crate::leash::Leash;
 
 /// What a child is started with.
 pub(crate) struct Launch {
@@ -16,6 +17,7 @@ pub(crate) struct Launch {
     pub(super) secrets: Vec<Secret>,
     pub(super) env_pass: Vec<String>,
     pub(super) cwd: Option<PathBuf>,
+    pub(super) leash: Option<Leash>,
 }
 
 impl Launch {
@@ -35,6 +37,7 @@ impl Launch {
             env.push((name.clone(), text));
             secrets.extend(of_it);
         }
-        Ok(Self { argv, env, secrets, env_pass: command.env_pass.clone(), cwd: command.cwd.clone() })
+        let (env_pass, cwd, leash) = (command.env_pass.clone(), command.cwd.clone(), command.leash.clone());
+        Ok(Self { argv, env, secrets, env_pass, cwd, leash })
     }
 }

@@ -70,7 +70,7 @@ pub(crate) fn script(file: &str) -> String {
 pub(crate) fn child(file: &str) -> ServerConfig {
     let argv = ["python3", "-B", "-u", &script(file)].map(str::to_owned).to_vec();
     let argv = argv.into_iter().map(SecretText::plain).collect();
-    let command = Command { argv, env: Vec::new(), env_pass: Vec::new(), cwd: None };
+    let command = Command { argv, env: Vec::new(), env_pass: Vec::new(), cwd: None, leash: None };
     config(Transport::Stdio(command))
 }
 

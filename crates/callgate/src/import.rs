@@ -2,7 +2,9 @@
 //! writes permitted where this person agrees. Must never print a secret, nor change a client's file.
 
 pub(crate) mod ask;
+mod daemon;
 pub(crate) mod gather;
+mod permits;
 pub(crate) mod place;
 mod plan;
 mod tools;

@@ -1,20 +1,15 @@
-//! After the servers are configured: list their tools, certify them, propose permits. Must never certify or write what
-//! this person was not shown.
+//! After the servers are configured: list their tools and certify them. Must never certify what this person was not
+//! shown.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use clients::{Places, ProposedTool, Surroundings, propose};
-use model::digest::Digest;
-use model::ids::{ServerName, ToolName};
-use model::tool::ToolRef;
+use clients::Places;
 use serde_json::{Value, json};
-use server::PolicyFiles as _;
 
-use crate::exit::{DATA, Failure, NEGATIVE, note, put};
-use crate::files::{self, PolicyDirectory};
-use crate::import::ask::{Asking, Choice};
-use crate::import::vault::Vault;
-use crate::import::write;
+use crate::exit::{Failure, NEGATIVE, note, put};
+use crate::files;
+use crate::import::ask::Asking;
+use crate::import::{daemon, permits};
 use crate::remote::Operator;
 
 /// What this step works on.
@@ -37,11 +32,11 @@ pub(crate) fn once(texts: impl Iterator<Item = String>) -> Vec<String> {
     seen
 }
 
-fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+pub(super) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn list(value: &Value, name: &str) -> Vec<Value> {
+pub(super) fn list(value: &Value, name: &str) -> Vec<Value> {
     value.get(name).and_then(Value::as_array).cloned().unwrap_or_default()
 }
 
@@ -49,34 +44,68 @@ fn list(value: &Value, name: &str) -> Vec<Value> {
 pub(crate) async fn run(around: &Around<'_>) -> Result<Value, Failure> {
     let config = files::config(around.config)?;
     let operator = Operator::reach(&config).await?;
+    let operator = match unknown(&operator, around).await {
+        Ok(missing) if missing.is_empty() => operator,
+        Ok(missing) => {
+            operator.close().await?;
+            restarted(&config, around, &missing).await?
+        }
+        Err(failure) => {
+            operator.close().await?;
+            return Err(failure);
+        }
+    };
     let done = steps(&operator, around, &config).await;
     let closed = operator.close().await;
     done.and_then(|done| closed.map(|()| done))
 }
 
 async fn steps(operator: &Operator, around: &Around<'_>, config: &config::Config) -> Result<Value, Failure> {
-    known(operator, around).await?;
     let unreachable = refresh(operator, around).await?;
     let certified = certify(operator, around).await?;
-    let policy = permits(operator, around, config).await?;
+    let policy = permits::permits(operator, around, config).await?;
     Ok(json!({"unreachable": unreachable, "certified": certified, "policy": policy}))
 }
 
-/// A daemon that started before this import does not know its servers.
-async fn known(operator: &Operator, around: &Around<'_>) -> Result<(), Failure> {
+/// Servers of this import that whoever answers does not know: a daemon that started before it.
+async fn unknown(operator: &Operator, around: &Around<'_>) -> Result<Vec<String>, Failure> {
     let answer = operator.ask("servers/list", json!({})).await?;
     let known: Vec<String> =
         list(&answer, "servers").iter().map(|one| text(one, "server").to_owned()).collect();
-    let missing: Vec<&str> =
-        around.servers.iter().filter(|name| !known.contains(name)).map(String::as_str).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let text = format!(
-        "the daemon that runs was started before this import and does not know {}; stop it (`callgate up` reads the configuration at start), then run this again",
+    Ok(around.servers.iter().filter(|name| !known.contains(name)).cloned().collect())
+}
+
+/// With the person's word, the daemon ends; clients that need one start it again, with the new configuration.
+async fn restarted(
+    config: &config::Config,
+    around: &Around<'_>,
+    missing: &[String],
+) -> Result<Operator, Failure> {
+    note(&format!(
+        "the daemon that runs does not know {} yet: it reads its configuration at start",
         missing.join(", ")
-    );
-    Err(Failure::new(NEGATIVE, text))
+    ));
+    let stops =
+        around.asking.agrees("stop it? Connected clients start it again, a `callgate up` of yours you do")?;
+    if !stops {
+        return Err(Failure::new(
+            NEGATIVE,
+            "everything is written; stop the daemon, then run this again to list the tools",
+        ));
+    }
+    daemon::stop(&config.store.path).await?;
+    let operator = Operator::reach(config).await?;
+    let still = unknown(&operator, around).await;
+    match still {
+        Ok(still) if still.is_empty() => Ok(operator),
+        other => {
+            operator.close().await?;
+            let still = other?.join(", ");
+            let text =
+                format!("another daemon with another configuration was started: it does not know {still}");
+            Err(Failure::new(NEGATIVE, text))
+        }
+    }
 }
 
 /// Starts each server to list its tools. Those that do not start are said and left for later.
@@ -141,7 +170,22 @@ async fn certify(operator: &Operator, around: &Around<'_>) -> Result<Vec<String>
             note("left in quarantine: `callgate tools show TOOL` shows one in full and how to certify it");
         }
     }
+    withheld(operator, around).await?;
     Ok(certified)
+}
+
+/// Tools that agents do not get whatever is certified.
+async fn withheld(operator: &Operator, around: &Around<'_>) -> Result<(), Failure> {
+    let all = tools(operator, around).await?;
+    let secret = |tool: &&Value| tool.get("returns_secrets") == Some(&json!(true));
+    let names: Vec<&str> = all.iter().filter(secret).map(|tool| text(tool, "tool")).collect();
+    if !names.is_empty() {
+        note(&format!(
+            "agents do not see {}: what it returns are secrets (policy starter/no-secrets)",
+            names.join(", ")
+        ));
+    }
+    Ok(())
 }
 
 fn show_plain(around: &Around<'_>, plain: &[Value]) {
@@ -178,188 +222,4 @@ async fn show_later(operator: &Operator, later: &[Value]) -> Result<(), Failure>
         }
     }
     Ok(())
-}
-
-/// Proposes the permits of this workspace, and puts them into force when this person agrees.
-async fn permits(
-    operator: &Operator,
-    around: &Around<'_>,
-    config: &config::Config,
-) -> Result<Value, Failure> {
-    let Some(directory) = config.policy.paths.iter().find(|path| path.is_dir()) else {
-        note("`policy.paths` names no directory, so no permits are proposed");
-        return Ok(Value::Null);
-    };
-    let writes = writes(operator, around).await?;
-    if writes.is_empty() {
-        return Ok(Value::Null);
-    }
-    let surroundings = surroundings(around, config);
-    if surroundings.workspace.is_none() {
-        note("the workspace is your home directory or above it: writes there are not permitted as a whole;");
-        note("run this again with `--workspace DIR` for permits of one project");
-    }
-    let proposed = propose(&writes, &surroundings);
-    let target = directory.join(format!("{}.cedar", surroundings.name));
-    let before = std::fs::read_to_string(&target).ok();
-    if before.as_deref() == Some(proposed.as_str()) {
-        return reload(operator, &target).await;
-    }
-    let mut vault = Vault::open(&config.store.path)?;
-    let sealed = format!("clients/policy/{}", surroundings.name);
-    let ours = vault.get(&sealed)?.map(|digest| digest.reveal().to_owned());
-    let edited = before.as_ref().is_some_and(|text| Some(digest(text)) != ours);
-    if edited && around.asking == Asking::Yes {
-        note(&format!("`{}` was edited since it was proposed; it stays as it is", target.display()));
-        return reload(operator, &target).await;
-    }
-    let shown = target.display().to_string();
-    put(&match &before {
-        Some(before) => clients::unified(&shown, before, &proposed, &[]),
-        None => format!("\nproposed policy {shown}:\n\n{proposed}"),
-    });
-    let Some(accepted) = accept(operator, around, config, &target, proposed).await? else {
-        note("no permits were written: agents can read and list, and nothing else");
-        return Ok(Value::Null);
-    };
-    write::replace(&target, before.as_ref().map(String::as_bytes), &accepted)?;
-    vault.put(&sealed, digest(&accepted))?;
-    reload(operator, &target).await
-}
-
-fn digest(text: &str) -> String {
-    Digest::of(text.as_bytes()).to_string()
-}
-
-async fn reload(operator: &Operator, target: &Path) -> Result<Value, Failure> {
-    let answer = operator.ask("policy/reload", json!({})).await?;
-    Ok(json!({"file": target, "in_force": answer}))
-}
-
-/// The text this person accepts, perhaps edited; checked with all other policies.
-async fn accept(
-    operator: &Operator,
-    around: &Around<'_>,
-    config: &config::Config,
-    target: &Path,
-    proposed: String,
-) -> Result<Option<String>, Failure> {
-    let mut current = proposed;
-    loop {
-        let problems = problems(operator, config, target, &current).await?;
-        problems.iter().for_each(|problem| note(problem));
-        if !problems.is_empty() && around.asking == Asking::Yes {
-            return Err(Failure::new(DATA, "the proposed policy does not fit yours; nothing was written"));
-        }
-        let question = if problems.is_empty() { "put this policy into force?" } else { "correct it?" };
-        match around.asking.chooses(question)? {
-            Choice::Yes if problems.is_empty() => return Ok(Some(current)),
-            Choice::Yes | Choice::Edit => current = edit(config, &current)?,
-            Choice::No => return Ok(None),
-        }
-    }
-}
-
-async fn problems(
-    operator: &Operator,
-    config: &config::Config,
-    target: &Path,
-    new: &str,
-) -> Result<Vec<String>, Failure> {
-    let all =
-        PolicyDirectory(config.policy.paths.clone()).read().map_err(|problem| Failure::new(DATA, problem))?;
-    let shown = target.display().to_string();
-    let others = all.into_iter().filter(|source| source.file != shown);
-    let mut files: Vec<Value> =
-        others.map(|source| json!({"file": source.file, "text": source.text})).collect();
-    files.push(json!({"file": shown, "text": new}));
-    let answer = operator.ask("policy/check", json!({"files": files})).await?;
-    let line = |one: &Value| {
-        let at = one.get("line").and_then(Value::as_u64).unwrap_or(0);
-        format!("{}:{at}: {}; {}", text(one, "file"), text(one, "message"), text(one, "fix"))
-    };
-    // Problems of other files are theirs: they do not keep this one out.
-    Ok(list(&answer, "problems").iter().filter(|one| text(one, "file") == shown).map(line).collect())
-}
-
-/// Opens the person's editor on a copy.
-fn edit(config: &config::Config, text: &str) -> Result<String, Failure> {
-    let path = config.store.path.join("proposed.cedar");
-    drop(std::fs::remove_file(&path));
-    write::replace(&path, None, text)?;
-    let editor =
-        ["VISUAL", "EDITOR"].iter().find_map(|name| std::env::var(name).ok()).unwrap_or_else(|| "vi".into());
-    let mut words = editor.split_whitespace();
-    let program = words.next().unwrap_or("vi");
-    let status = std::process::Command::new(program).args(words).arg(&path).status();
-    let edited = std::fs::read_to_string(&path);
-    drop(std::fs::remove_file(&path));
-    match (status, edited) {
-        (Ok(status), Ok(edited)) if status.success() => Ok(edited),
-        _ => Err(Failure::new(NEGATIVE, format!("the editor `{editor}` failed; nothing was written"))),
-    }
-}
-
-/// The certified tools that write, with their arguments.
-async fn writes(operator: &Operator, around: &Around<'_>) -> Result<Vec<ProposedTool>, Failure> {
-    let mut writes = Vec::new();
-    for tool in tools(operator, around).await? {
-        let usable = tool.get("usable") == Some(&json!(true));
-        let name =
-            ServerName::parse(text(&tool, "server")).ok().zip(ToolName::parse(text(&tool, "name")).ok());
-        let Some((server, tool_name)) = name.filter(|_| usable && text(&tool, "risk") != "read") else {
-            continue;
-        };
-        let shown = operator.ask("tools/show", json!({"tool": text(&tool, "tool")})).await?;
-        let definition: Value = serde_json::from_str(text(&shown, "definition_text")).unwrap_or_default();
-        writes.push(ProposedTool {
-            server: server.as_str().to_owned(),
-            action: policy::action_of(&ToolRef { server, tool: tool_name }),
-            risk: text(&tool, "risk").to_owned(),
-            texts: texts(&definition),
-        });
-    }
-    Ok(writes)
-}
-
-/// The arguments that are texts.
-fn texts(definition: &Value) -> Vec<String> {
-    let properties = definition.pointer("/inputSchema/properties").and_then(Value::as_object);
-    let is_text =
-        |schema: &Value| schema.get("type") == Some(&json!("string")) && schema.get("format").is_none();
-    properties
-        .into_iter()
-        .flatten()
-        .filter(|(_, schema)| is_text(schema))
-        .map(|(name, _)| name.clone())
-        .collect()
-}
-
-fn surroundings(around: &Around<'_>, config: &config::Config) -> Surroundings {
-    let workspace = &around.places.workspace;
-    let too_much = around.places.home.starts_with(workspace);
-    let shown = |path: &Path| path.to_string_lossy().into_owned();
-    let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-    let mut own: Vec<PathBuf> = vec![around.config.to_path_buf(), config.store.path.clone()];
-    own.extend(config.policy.paths.iter().cloned());
-    let also: Vec<PathBuf> = own.iter().map(|path| real(path)).collect();
-    own.extend(also);
-    let own = once(own.iter().map(|path| shown(path)));
-    Surroundings { name: name(around, config), workspace: (!too_much).then(|| shown(workspace)), own }
-}
-
-/// `workspace`, or with the directory's name when that is about another workspace.
-fn name(around: &Around<'_>, config: &config::Config) -> String {
-    let mark = clients::workspace_line(&around.places.workspace.to_string_lossy());
-    let plain = "workspace".to_owned();
-    let first =
-        config.policy.paths.iter().find(|path| path.is_dir()).map(|path| path.join("workspace.cedar"));
-    let there = first.and_then(|path| std::fs::read_to_string(path).ok());
-    match there {
-        Some(text) if text.contains("// Workspace: ") && !text.contains(&mark) => {
-            let base = around.places.workspace.file_name().map(|name| name.to_string_lossy().into_owned());
-            format!("workspace-{}", clients::gate_name(&base.unwrap_or_default()))
-        }
-        _ => plain,
-    }
 }

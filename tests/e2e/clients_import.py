@@ -1,6 +1,6 @@
 """Import, connect and disconnect on scratch home folders: what is written, what comes back, what is never shown.
 
-`clients_import.py [--binary PATH] [--json FILE]`. Starts no server: what is found in files decides here.
+`clients_import.py [--binary PATH] [--json FILE]`. Only one part starts servers: what is found in files decides here.
 Must never look at a file in any other way than its client would, nor pass with a planted secret anywhere in clear.
 """
 
@@ -13,6 +13,7 @@ import stat
 import types
 
 import lib
+import world
 from homes import KINDS, Home
 
 
@@ -223,6 +224,44 @@ def refused(person):
     lib.require(home.file.read_bytes() == home.before, "a broken configuration kept the file from coming back")
 
 
+def second_client(binary, directory):
+    """Another client is imported while a daemon serves the first: it is stopped, and the first one's permits stay."""
+    below = directory / "servers"
+    below.mkdir(parents=True)
+    tree, repository = world.workspace(below)
+    home = Home("claude-desktop", directory, [world.filesystem(tree), world.git(repository)])
+    person = Person(binary, home)
+    person.config.parent.mkdir(parents=True)
+    person.config.write_text(f'[listen]\naddress = "127.0.0.1:{lib.free_port()}"\n')
+    person.must("import", home.kind, "--yes")
+    policies = person.config.parent / "policies"
+    first = (policies / "workspace.cedar").read_text()
+    lib.require('filesystem::Action::"write_file"' in first, first)
+    daemon = lib.Process([binary, "up"], directory / "up.log", home.env(), cwd=home.workspace)
+    socket = person.config.parent / "state" / "admin.sock"
+    lib.wait_for("the admin socket", lambda: socket.exists() or not daemon.alive())
+    lib.require(daemon.alive(), daemon.text())
+    person.connect()
+    other = home.home / ".cursor" / "mcp.json"
+    other.parent.mkdir()
+    other.write_text(json.dumps({"mcpServers": {"clock": home.plain(world.clock())}}))
+    person.must("import", "cursor", "--yes")
+    lib.wait_for("the older daemon to end", lambda: not daemon.alive())
+    daemon.stop()
+    person.must("connect", "cursor")
+    agents = json.loads(person.must("agents", "list", "--output", "json"))["agents"]
+    lib.require({"claude-desktop", "cursor"} <= {agent["agent"] for agent in agents}, agents)
+    now = (policies / "workspace.cedar").read_text()
+    lib.require('filesystem::Action::"write_file"' in now, now)
+    tools = json.loads(person.must("tools", "list", "--output", "json"))["tools"]
+    lib.require(any(tool["tool"] == "clock__convert_time" and tool["usable"] for tool in tools), tools)
+    own = "// mine\n" + now
+    (policies / "workspace.cedar").write_text(own)
+    person.must("import", "cursor", "--yes")
+    lib.require((policies / "workspace.cedar").read_text() == own, "an edited policy was replaced")
+    no_leak(person)
+
+
 def main():
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--binary", default=lib.default_binary(), type=pathlib.Path)
@@ -236,6 +275,8 @@ def main():
     for test in (edited, edited_and_connected_again, links_and_modes, rotated, one_of_two, grown, stopped, refused):
         with results.check(test.__name__.replace("_", "-")):
             test(Person(options.binary.resolve(), Home("claude-desktop", directory / test.__name__, samples())))
+    with results.check("second-client"):
+        second_client(options.binary.resolve(), directory / "second")
     return results.finish(options.json)
 
 

@@ -93,8 +93,7 @@ async fn restarted(
             "everything is written; stop the daemon, then run this again to list the tools",
         ));
     }
-    daemon::stop(&config.store.path).await?;
-    let operator = Operator::reach(config).await?;
+    let operator = daemon::replaced(config).await?;
     let still = unknown(&operator, around).await;
     match still {
         Ok(still) if still.is_empty() => Ok(operator),

@@ -8,6 +8,7 @@ mod docs;
 mod graph;
 mod layers;
 mod licence;
+mod messages;
 mod packages;
 mod purity;
 mod size;
@@ -115,6 +116,7 @@ fn check(repository: &Repository) -> Vec<Finding> {
     docs::decisions(&repository.files, &mut found);
     let denial = repository.text("crates/model/src/denial.rs").unwrap_or_default();
     docs::reasons(denial, repository.text(docs::REASONS).unwrap_or_default(), &mut found);
+    messages::check(&repository.sources, repository.text(messages::MESSAGES).unwrap_or_default(), &mut found);
     let manifest = repository.text("Cargo.toml").unwrap_or_default();
     let listed = repository.text(docs::DEPENDENCIES).unwrap_or_default();
     docs::dependencies(manifest, listed, &repository.graph, &mut found);

@@ -71,6 +71,14 @@ For the `mcp.json` of a client that starts its servers. The agent must have been
     Status,
     /// What is well on this machine and what is not, each with its fix.
     Doctor(crate::doctor::Doctor),
+    /// A guided run on real servers with a real client, in a scratch folder: a read, a refusal, an approval, a changed tool.
+    Tour(crate::tour::Tour),
+    /// The tour's own server.
+    #[command(hide = true)]
+    TourServer {
+        /// Where its tool's definition is.
+        definition: PathBuf,
+    },
     /// The agents that may call.
     #[command(subcommand)]
     Agents(Agents),

@@ -20,6 +20,7 @@ mod render;
 mod seal;
 mod sealed;
 mod style;
+mod tour;
 mod up;
 mod wrap;
 
@@ -85,6 +86,8 @@ async fn run(cli: cli::Cli) -> Result<u8, exit::Failure> {
         cli::Command::Import(import) => import::run(&config, import, output).await,
         cli::Command::Connect(connect) => connect::connect(&config, connect, output).await,
         cli::Command::Disconnect(disconnect) => connect::disconnect(&config, &disconnect, output),
+        cli::Command::Tour(tour) => tour::run(tour).await,
+        cli::Command::TourServer { definition } => tour::serve(&definition),
         cli::Command::Doctor(doctor) => doctor::run(&config, doctor, output).await,
         cli::Command::Clients => connect::clients(output),
         command => operate::run(&config, command, output).await,

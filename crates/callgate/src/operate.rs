@@ -96,6 +96,8 @@ async fn carry_out(operator: &Operator, command: Command, output: Output) -> Res
         | Command::Disconnect(_)
         | Command::Clients
         | Command::Doctor(_)
+        | Command::Tour(_)
+        | Command::TourServer { .. }
         | Command::Policy(Policy::Check { .. }) => {
             return Err(Failure::new(USAGE, "this command does not ask an operator"));
         }

@@ -40,6 +40,8 @@ class Home:
     def plain(self, server):
         """A server as most clients write it, with a secret in its environment."""
         command, *arguments = server.direct["command"]
+        if server.name == "memory":  # which takes no notice of its arguments
+            arguments = [*arguments, "--api-key", self.secret("argument")]
         env = {**server.direct["env"], "SERVICE_API_KEY": self.secret(f"env-{server.name}")}
         return {"command": command, "args": arguments, "env": env}
 
@@ -103,17 +105,18 @@ class Home:
             return {**value["mcpServers"], **value["projects"][str(self.workspace)]["mcpServers"]}
         return value["mcpServers"]
 
-    def leaks(self, more=()):
-        """Places where a planted secret stands in clear: files below the home folder, and texts given."""
+    def leaks(self, more=(), but=()):
+        """Places where a planted secret stands in clear: files below the home folder, and texts given. `but` names
+        fields that are known to show there."""
         found = []
         for path in self.home.rglob("*"):
             if path.is_file() and not path.is_symlink():
-                found += self._in(path.read_bytes(), str(path.relative_to(self.home)))
+                found += self.found_in(path.read_bytes(), str(path.relative_to(self.home)))
         for name, text in more:
-            found += self._in(text if isinstance(text, bytes) else text.encode(), name)
-        return found
+            found += self.found_in(text if isinstance(text, bytes) else text.encode(), name)
+        return [leak for leak in found if leak.split(" in ")[0] not in but]
 
-    def _in(self, data, where):
+    def found_in(self, data, where):
         return [f"{field} in {where}" for field, value in self.secrets.items() if value.encode() in data]
 
 

@@ -231,11 +231,11 @@ def check_six(results, setup):
     with results.check("six/the-record-says-local-peer"):
         intent = [entry for entry in setup.gate.log(50) if entry["kind"] == "intent"][-1]
         require((intent["agent"], intent["attestation"]) == ("ada", "local_peer"), intent)
-    with results.check(f"six/each-adds-at-most-{MEBIBYTES_MAX}-MiB"):
-        sizes = [memory(shim.child.pid) for shim in shims]
-        anonymous, proportional = (max(column) for column in zip(*sizes))
-        print(f"     shims: anonymous {anonymous:.2f} MiB, proportional {proportional:.2f} MiB", flush=True)
-        require(anonymous <= MEBIBYTES_MAX and proportional <= MEBIBYTES_MAX, sizes)
+    sizes = [memory(shim.child.pid) for shim in shims]
+    anonymous, proportional = (max(column) for column in zip(*sizes))
+    for what, size in (("anonymous", anonymous), ("proportional", proportional)):
+        how = "the largest of six shims beside one daemon, from /proc/PID/smaps_rollup"
+        results.add(f"six/memory-of-a-shim-{what}", size <= MEBIBYTES_MAX, how, (size, "MiB", MEBIBYTES_MAX))
     with results.check("six/all-end-with-their-input"):
         require([shim.end() for shim in shims] == [0] * CLIENTS, "exit codes")
 

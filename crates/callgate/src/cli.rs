@@ -13,11 +13,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     max_term_width = 100,
     after_help = "\
 Examples:
-  callgate --config callgate.toml up
-  callgate agents add my-assistant --owner ann@example.com
-  callgate tools certify --all-unflagged --yes
-  callgate log tail
-  callgate explain 01KAJ5W7Y0Q2S7M4F1N8ZB3C6D
+  callgate import cursor                       takes over the servers of an assistant
+  callgate connect cursor                      lets it reach them through Callgate; `disconnect` takes it back
+  callgate approvals                           what waits for you
+  callgate log tail --follow                   every call as it happens
+  callgate explain 01KAJ5W7Y0Q2S7M4F1N8ZB3C6D  one of them
+  callgate doctor                              what is well and what is not
 
 Data goes to standard output, everything else to standard error. Exit codes: 0 ok, 1 the answer is no,
 2 usage, 65 bad input, 69 unavailable, 70 internal, 73 cannot create, 74 input/output, 75 try again,
@@ -98,7 +99,7 @@ For the `mcp.json` of a client that starts its servers. The agent must have been
     Log(Log),
     /// One call from the record, in words.
     Explain {
-        /// The call's id, as answers and `log tail` show it.
+        /// The call's id, as `log tail` shows it, or the id of an approval that it waited for.
         call: String,
     },
     /// Secrets kept encrypted in the state directory; the configuration names them as `${sealed:NAME}`.
@@ -275,7 +276,7 @@ pub(crate) struct Approvals {
 pub(crate) enum ApprovalsCommand {
     /// What waits, and what can be used; with --all, what ended within the last hour too.
     List {
-        /// Also what was used, rejected, or has expired.
+        /// Also what was used, rejected, or has expired, unless the same call was asked anew since.
         #[arg(long)]
         all: bool,
     },

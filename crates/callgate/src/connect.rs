@@ -138,6 +138,7 @@ fn said(
     }
     env_files.iter().for_each(env_file::Taking::say);
     put(&format!("\nstart {} again; `callgate disconnect {0}` puts everything back", client.name()));
+    put("`callgate approvals` shows what waits for you, `callgate log tail --follow` every call");
     Ok(OK)
 }
 

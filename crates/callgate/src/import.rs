@@ -129,7 +129,8 @@ pub(crate) async fn run(config: &Path, import: Import, output: Output) -> Result
     if plan.becomes.is_empty() {
         let nothing = "no server was found that is not imported or connected already";
         return if gathered.files.is_empty() && gathered.problems.is_empty() {
-            Err(Failure::new(NEGATIVE, format!("no client's file was found for {}", names(&kinds))))
+            let where_to = "; its page in docs/clients says where it is looked for";
+            Err(Failure::new(NEGATIVE, format!("no client's file was found for {}{where_to}", names(&kinds))))
         } else {
             crate::exit::note(&format!("callgate: {nothing}"));
             Ok(finish(&plan, &gathered, output, &json!({})))

@@ -83,7 +83,11 @@ async fn carry_out(operator: &Operator, command: Command, output: Output) -> Res
         Command::Log(Log::Tail { limit, from, follow }) => {
             return tail(operator, json!({"limit": limit, "from": from}), follow, output).await;
         }
-        Command::Explain { call } => ("log/call", json!({"call": call}), render::explain),
+        Command::Explain { call } => {
+            // An approval has the id of the call that asked for it, and the agent's answer shows only that.
+            let call = call.strip_prefix("apr_").unwrap_or(&call);
+            ("log/call", json!({"call": call}), render::explain)
+        }
         Command::Up(_)
         | Command::Wrap(_)
         | Command::Leash

@@ -358,7 +358,7 @@ pub(crate) fn explain(value: &Value) -> String {
         lines.push(String::new());
         lines.push(match text(leaf, "kind") {
             "intent" => "permitted, and recorded before it was sent".to_owned(),
-            "decision" => format!("refused: {}", text(leaf, "decision")),
+            "decision" => decided(leaf),
             "refusal" => "refused before a tool was resolved".to_owned(),
             "outcome" => format!("ended: {}", text(leaf, "outcome")),
             "approval" => format!("{} by a person", text(leaf, "answer")),
@@ -371,6 +371,15 @@ pub(crate) fn explain(value: &Value) -> String {
         lines.push(format!("  {:<16} {}", "entry", number(entry, "index")));
     }
     lines.join("\n")
+}
+
+/// The heading of a decision that sent nothing.
+fn decided(leaf: &Value) -> String {
+    match (text(leaf, "decision"), text(leaf, "reason")) {
+        ("park", _) => "not sent: it needs a person's approval".to_owned(),
+        (_, "") => "refused".to_owned(),
+        (_, reason) => format!("refused: {reason}"),
+    }
 }
 
 fn plain(value: &Value) -> String {

@@ -12,6 +12,8 @@ pub struct ProposedTool {
     pub risk: String,
     /// Its arguments that are texts.
     pub texts: Vec<String>,
+    /// Its other arguments: no pattern can hold them inside a directory.
+    pub others: Vec<String>,
 }
 
 /// What the permits are about.
@@ -55,17 +57,25 @@ const ROOTS: [&str; 8] = [
     "workdir",
     "cwd",
 ];
-/// What decides about the assistant itself, or runs by itself: never written without a person.
-const GUARDED: [&str; 9] = [
-    "*/.git/*",
-    "*/.mcp.json",
-    "*/.vscode/*",
-    "*/.cursor/*",
-    "*/.claude/*",
-    "*/.codex/*",
-    "*/.envrc",
-    "*/.husky/*",
-    "*/.env",
+/// Parts of names of arguments that may name a place, if they are none of the above: what they name would be outside.
+const PLACES: [&str; 8] = ["path", "file", "dir", "folder", "dest", "src", "target", "uri"];
+/// Whole names of such arguments.
+const PLACE_NAMES: [&str; 7] = ["from", "to", "old", "new", "dst", "output", "root"];
+/// Paths that a server takes as relative to its one repository.
+const RELATIVE: [&str; 2] = ["files", "paths"];
+/// What decides about the assistant or Callgate itself, or runs by itself: never written without a person, nor put in
+/// place as a whole directory.
+const GUARDED: [&str; 10] = [
+    ".git",
+    ".mcp.json",
+    ".vscode",
+    ".cursor",
+    ".claude",
+    ".codex",
+    ".envrc",
+    ".husky",
+    ".env",
+    "callgate.toml",
 ];
 
 const HEAD: &str = "\
@@ -133,7 +143,7 @@ fn groups(tools: &[ProposedTool]) -> Vec<Group<'_>> {
             tool.texts.iter().map(String::as_str).filter(|text| names.contains(text)).collect()
         };
         let (paths, roots) = (of(&PATHS), of(&ROOTS));
-        if paths.is_empty() && roots.is_empty() {
+        if (paths.is_empty() && roots.is_empty()) || leads_elsewhere(tool, !roots.is_empty()) {
             continue;
         }
         let same = |group: &&mut Group<'_>| {
@@ -145,6 +155,20 @@ fn groups(tools: &[ProposedTool]) -> Vec<Group<'_>> {
         }
     }
     groups
+}
+
+/// Whether an argument may name a place that the permit says nothing about.
+fn leads_elsewhere(tool: &ProposedTool, has_root: bool) -> bool {
+    let held = |name: &str| PATHS.contains(&name) || ROOTS.contains(&name);
+    let texts = tool.texts.iter().map(String::as_str).filter(|name| !held(name));
+    let others = tool.others.iter().map(String::as_str);
+    let mut others = others.filter(|name| !(has_root && RELATIVE.contains(name)));
+    texts.into_iter().any(may_name_a_place) || others.any(may_name_a_place)
+}
+
+fn may_name_a_place(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    PLACE_NAMES.contains(&name.as_str()) || PLACES.iter().any(|part| name.contains(part))
 }
 
 fn permit(group: &Group<'_>, number: usize, workspace: &str, around: &Surroundings) -> String {
@@ -163,11 +187,13 @@ fn permit(group: &Group<'_>, number: usize, workspace: &str, around: &Surroundin
         if group.roots.is_empty() {
             conditions.push(format!("context.args has {path} && context.args.{path} like \"{inside}/*\""));
         } else {
-            conditions.push(format!("context.args has {path}"));
+            conditions.push(format!(
+                "context.args has {path} && (context.args.{path} like \"{inside}/*\" || !(context.args.{path} like \"/*\" || context.args.{path} like \"~*\" || context.args.{path} like \"file:*\"))"
+            ));
         }
         dots.push(format!("context.args.{path} like \"*..*\""));
-        for pattern in GUARDED {
-            guarded.push(format!("context.args.{path} like \"{pattern}\""));
+        for name in GUARDED {
+            guarded.push(guards(path, name, !group.roots.is_empty()));
         }
         for own in around.own.iter().filter(|own| own.starts_with(workspace)) {
             guarded.push(format!("context.args.{path} like \"{}*\"", like_text(own)));
@@ -187,6 +213,16 @@ fn permit(group: &Group<'_>, number: usize, workspace: &str, around: &Surroundin
     }
     text.push_str(";\n");
     text
+}
+
+/// A file or directory of that name, and what is in it; relative too, where a path may be.
+fn guards(path: &str, name: &str, relative: bool) -> String {
+    let like = |pattern: &str| format!("context.args.{path} like \"{pattern}\"");
+    let mut patterns = vec![like(&format!("*/{name}")), like(&format!("*/{name}/*"))];
+    if relative {
+        patterns.extend([like(name), like(&format!("{name}/*"))]);
+    }
+    patterns.join(" || ")
 }
 
 const OTHERS: &str = "\
@@ -209,6 +245,7 @@ fn own(around: &Surroundings) -> String {
     for own in &around.own {
         patterns.push(format!("context.args.path like \"{}*\"", like_text(own)));
     }
+    patterns.extend(other_spellings(around));
     if patterns.is_empty() {
         return out;
     }
@@ -218,6 +255,32 @@ fn own(around: &Surroundings) -> String {
         patterns.join(" ||\n  ")
     ));
     out
+}
+
+/// The same files as a server that resolves paths finds them: through `.`, `..`, `//`, `~`, or from where it runs.
+fn other_spellings(around: &Surroundings) -> Vec<String> {
+    let like = |pattern: &str| format!("context.args.path like \"{pattern}\"");
+    let mut ends = Vec::new();
+    for own in &around.own {
+        let inside = around.workspace.as_deref().is_some_and(|workspace| own.starts_with(workspace));
+        let parts: Vec<String> = own.split('/').filter(|part| !part.is_empty()).map(like_text).collect();
+        let starts = match parts.as_slice() {
+            [.., parent, last] if !inside => vec![format!("*{parent}/*{last}")],
+            [.., last] => vec![last.clone(), format!("*/{last}")],
+            [] => continue,
+        };
+        for end in starts.into_iter().flat_map(|start| [format!("{start}/*"), start]) {
+            if !ends.contains(&end) {
+                ends.push(end);
+            }
+        }
+    }
+    if ends.is_empty() {
+        return Vec::new();
+    }
+    let odd = ["*//*", "*/./*", "*/../*"].map(like).join(" || ");
+    let ends: Vec<String> = ends.iter().map(|end| like(end)).collect();
+    vec![format!("((!(context.args.path like \"/*\") || {odd}) &&\n    ({}))", ends.join(" ||\n    "))]
 }
 
 fn cedar_string(text: &str) -> String {
@@ -253,6 +316,7 @@ mod tests {
             action: format!("{server}::Action::\"{name}\""),
             risk: "write".to_owned(),
             texts: texts.iter().map(|&text| text.to_owned()).collect(),
+            others: Vec::new(),
         }
     }
 
@@ -285,5 +349,57 @@ mod tests {
         let text = propose(&tools, &Surroundings { name: "w".to_owned(), workspace: None, own: Vec::new() });
         assert!(!text.contains("write_file"));
         assert!(text.contains("w/other-writes"));
+    }
+
+    fn around() -> Surroundings {
+        Surroundings {
+            name: "w".to_owned(),
+            workspace: Some("/w".to_owned()),
+            own: vec!["/w/state".to_owned()],
+        }
+    }
+
+    #[test]
+    fn an_argument_that_no_pattern_holds_keeps_its_tool_out() {
+        let mut many = tool("files", "copy_many", &["path"]);
+        many.others = vec!["extra_paths".to_owned()];
+        let mut add = tool("git", "git_add", &["repo_path"]);
+        add.others = vec!["files".to_owned()];
+        let tools = [
+            tool("files", "rename", &["path", "new_path"]),
+            tool("files", "copy", &["path", "to"]),
+            tool("files", "save", &["path", "outputFile"]),
+            many,
+            add,
+            tool("files", "write_file", &["content", "path"]),
+        ];
+        let text = propose(&tools, &around());
+        for kept_out in ["rename", "copy", "save", "copy_many"] {
+            assert!(!text.contains(&format!("    files::Action::\"{kept_out}\"")), "{kept_out}: {text}");
+        }
+        assert!(
+            text.contains("    git::Action::\"git_add\"")
+                && text.contains("    files::Action::\"write_file\"")
+        );
+    }
+
+    #[test]
+    fn a_path_beside_a_root_stays_inside_and_guards_are_for_names_too() {
+        let text = propose(&[tool("run", "edit", &["cwd", "path"])], &around());
+        assert!(
+            text.contains("(context.args.path like \"/w/*\" || !(context.args.path like \"/*\""),
+            "{text}"
+        );
+        for pattern in [".git/*", "*/.git", "*/.git/*", "callgate.toml", "*/callgate.toml"] {
+            assert!(text.contains(&format!("context.args.path like \"{pattern}\"")), "{pattern}: {text}");
+        }
+    }
+
+    #[test]
+    fn own_files_are_kept_under_other_spellings_as_well() {
+        let text = propose(&[], &around());
+        for pattern in ["*/./*", "*//*", "*/../*", "state/*", "*/state/*", "*/state"] {
+            assert!(text.contains(&format!("context.args.path like \"{pattern}\"")), "{pattern}: {text}");
+        }
     }
 }

@@ -10,7 +10,7 @@ use model::tool::ToolRef;
 use serde_json::{Value, json};
 use server::PolicyFiles as _;
 
-use crate::exit::{DATA, Failure, NEGATIVE, note, put};
+use crate::exit::{DATA, Failure, NEGATIVE, note, say};
 use crate::files::PolicyDirectory;
 use crate::import::ask::{Asking, Choice};
 use crate::import::tools::{Around, list, once, text};
@@ -52,7 +52,7 @@ pub(super) async fn permits(
         return reload(operator, &target).await;
     }
     let shown = target.display().to_string();
-    put(&match &before {
+    say(&match &before {
         Some(before) => clients::unified(&shown, before, &proposed, &[]),
         None => format!("\nproposed policy {shown}:\n\n{proposed}"),
     });
@@ -151,27 +151,27 @@ async fn writes(operator: &Operator) -> Result<Vec<ProposedTool>, Failure> {
         };
         let shown = operator.ask("tools/show", json!({"tool": text(&tool, "tool")})).await?;
         let definition: Value = serde_json::from_str(text(&shown, "definition_text")).unwrap_or_default();
+        let (texts, others) = arguments(&definition);
         writes.push(ProposedTool {
             server: server.as_str().to_owned(),
             action: policy::action_of(&ToolRef { server, tool: tool_name }),
             risk: text(&tool, "risk").to_owned(),
-            texts: texts(&definition),
+            texts,
+            others,
         });
     }
     Ok(writes)
 }
 
-/// The arguments that are texts.
-fn texts(definition: &Value) -> Vec<String> {
+/// The arguments that are texts, and the others.
+fn arguments(definition: &Value) -> (Vec<String>, Vec<String>) {
     let properties = definition.pointer("/inputSchema/properties").and_then(Value::as_object);
     let is_text =
         |schema: &Value| schema.get("type") == Some(&json!("string")) && schema.get("format").is_none();
-    properties
-        .into_iter()
-        .flatten()
-        .filter(|(_, schema)| is_text(schema))
-        .map(|(name, _)| name.clone())
-        .collect()
+    let (texts, others): (Vec<_>, Vec<_>) =
+        properties.into_iter().flatten().partition(|(_, schema)| is_text(schema));
+    let names = |part: Vec<(&String, &Value)>| part.into_iter().map(|(name, _)| name.clone()).collect();
+    (names(texts), names(others))
 }
 
 fn surroundings(around: &Around<'_>, config: &config::Config) -> Surroundings {

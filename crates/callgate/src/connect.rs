@@ -12,7 +12,7 @@ use clients::{Kind, Places, ShimEntry};
 use serde_json::{Value, json};
 
 use crate::cli::Output;
-use crate::exit::{Failure, NEGATIVE, OK, note, put};
+use crate::exit::{Failure, NEGATIVE, OK, note, put, say};
 use crate::files;
 use crate::import::place::{self, ClientFile};
 use crate::import::vault::{self, Vault};
@@ -137,7 +137,7 @@ fn said(
         change.say(&secrets);
     }
     env_files.iter().for_each(env_file::Taking::say);
-    put(&format!("\nstart {} again; `callgate disconnect {0}` puts everything back", client.name()));
+    say(&format!("\nstart {} again; `callgate disconnect {0}` puts everything back", client.name()));
     put("`callgate approvals` shows what waits for you, `callgate log tail --follow` every call");
     Ok(OK)
 }
@@ -155,7 +155,7 @@ pub(crate) fn disconnect(config: &Path, disconnect: &Disconnect, output: Output)
     let client = disconnect.client;
     let vault = Vault::open_existing(&state_of(config))?;
     let Some(mut vault) = vault else {
-        put(&format!("{} is not connected", client.name()));
+        say(&format!("{} is not connected", client.name()));
         return Ok(OK);
     };
     let mut changes = Vec::new();
@@ -179,7 +179,7 @@ pub(crate) fn disconnect(config: &Path, disconnect: &Disconnect, output: Output)
         let changes: Vec<Value> = changes.iter().map(Change::report).collect();
         put(&json!({"client": client.name(), "files": changes}).to_string());
     } else if changes.is_empty() {
-        put(&format!("{} is not connected", client.name()));
+        say(&format!("{} is not connected", client.name()));
     } else {
         changes.iter().for_each(Change::say_back);
     }
@@ -277,18 +277,18 @@ pub(crate) fn clients(output: Output) -> Result<u8, Failure> {
         put("no client's file was found");
     }
     for one in &states {
-        put(&format!("{:<14} {}", one.client, one.path.display()));
+        say(&format!("{:<14} {}", one.client, one.path.display()));
         let names = |names: &[String]| {
             names.iter().map(|name| clients::mask(name, &[])).collect::<Vec<_>>().join(", ")
         };
         if let Some(problem) = &one.problem {
-            put(&format!("  cannot be read: {problem}"));
+            say(&format!("  cannot be read: {problem}"));
         }
         if !one.connected.is_empty() {
-            put(&format!("  through callgate: {}", names(&one.connected)));
+            say(&format!("  through callgate: {}", names(&one.connected)));
         }
         if !one.direct.is_empty() {
-            put(&format!("  direct: {}", names(&one.direct)));
+            say(&format!("  direct: {}", names(&one.direct)));
         }
     }
     Ok(OK)

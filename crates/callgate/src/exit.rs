@@ -2,6 +2,8 @@
 
 use std::io::Write as _;
 
+use registry::visible::visible;
+
 /// It worked.
 pub(crate) const OK: u8 = 0;
 /// It worked, and the answer is no: problems were found, something was left.
@@ -54,12 +56,29 @@ impl Failure {
     }
 }
 
-/// One line on standard error, for people. A closed standard error changes nothing.
+/// One line on standard error, for people: whatever it quotes, nothing of it hides or moves the cursor. A closed
+/// standard error changes nothing.
 pub(crate) fn note(line: &str) {
-    drop(writeln!(std::io::stderr(), "{line}"));
+    drop(writeln!(std::io::stderr(), "{}", visible(line)));
+}
+
+/// One text on standard output for people, with parts that came from files or servers: as for [`note`].
+pub(crate) fn say(text: &str) {
+    put(&visible(text));
 }
 
 /// One text on standard output: data.
 pub(crate) fn put(text: &str) {
     drop(writeln!(std::io::stdout(), "{text}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_file_or_server_wrote_moves_no_cursor() {
+        let shown = visible("its `envFile` `/x\u{1b}]0;t\u{7}\u{9b}2J\u{202e}` is not there\n\tnext");
+        assert_eq!(shown, "its `envFile` `/x\\u{1b}]0;t\\u{7}\\u{9b}2J\\u{202e}` is not there\n\tnext");
+    }
 }

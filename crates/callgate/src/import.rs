@@ -19,7 +19,7 @@ use clients::{Kind, Places, Unusable};
 use serde_json::json;
 
 use crate::cli::Output;
-use crate::exit::{CONFIG, Failure, NEGATIVE, OK, put};
+use crate::exit::{CONFIG, Failure, NEGATIVE, OK, put, say};
 use crate::files::{self, Read};
 
 use ask::{Answers, Asking};
@@ -239,10 +239,10 @@ fn starter(here: &Here) -> Result<(), Failure> {
 
 fn show(here: &Here, gathered: &Gathered, plan: &Plan) {
     for (kind, path) in &gathered.files {
-        put(&format!("found {} in {}", kind.name(), path.display()));
+        say(&format!("found {} in {}", kind.name(), path.display()));
     }
     for problem in &gathered.problems {
-        put(&format!("cannot read {problem}"));
+        say(&format!("cannot read {problem}"));
     }
     for one in &plan.becomes {
         let sealed = match one.sealed {
@@ -251,25 +251,25 @@ fn show(here: &Here, gathered: &Gathered, plan: &Plan) {
             count => format!(", {count} values sealed"),
         };
         let name = clients::mask(&one.name, &[]);
-        put(&format!("  {:<14} {name} -> [servers.{}] ({}{sealed})", one.client, one.server, one.what));
+        say(&format!("  {:<14} {name} -> [servers.{}] ({}{sealed})", one.client, one.server, one.what));
     }
     for (client, name, why) in &plan.left {
-        put(&format!("  {client:<14} {} left alone: {why}", clients::mask(name, &[])));
+        say(&format!("  {client:<14} {} left alone: {why}", clients::mask(name, &[])));
     }
     for one in plan.becomes.iter().filter(|one| !one.exposes.is_empty()) {
-        put(&format!(
+        say(&format!(
             "note: `{}` may reach {}, where Callgate keeps its own files; give it a narrower directory",
             one.server,
             one.exposes.join(", ")
         ));
     }
     if !plan.tables.is_empty() {
-        put(&format!("\nto be added to {}:\n", here.path.display()));
-        put(plan.tables.join("\n").trim_end());
+        say(&format!("\nto be added to {}:\n", here.path.display()));
+        say(plan.tables.join("\n").trim_end());
         put("");
     }
     for one in plan.becomes.iter().filter(|one| !one.arguments.is_empty()) {
-        put(&format!(
+        say(&format!(
             "note: `{}` gets {} as an argument: every program of your user can read it in the process list while the server runs; if the server can take it from a variable, write `env` instead",
             one.server,
             one.arguments.join(", ")
@@ -287,7 +287,7 @@ fn next(plan: &Plan, here: &Here, places: &Places) {
     };
     put("\nnext, for each client (`--dry-run` shows the change):");
     for client in clients {
-        put(&format!("  callgate{config} connect {client} --workspace {}", places.workspace.display()));
+        say(&format!("  callgate{config} connect {client} --workspace {}", places.workspace.display()));
     }
 }
 

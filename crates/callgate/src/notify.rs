@@ -129,6 +129,7 @@ fn notify_send() -> Option<PathBuf> {
     }
     let path = set("PATH")?;
     std::env::split_paths(&path)
+        .filter(|directory| directory.is_absolute())
         .map(|directory| directory.join("notify-send"))
         .find(|program| program.is_file())
 }

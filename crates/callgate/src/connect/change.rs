@@ -7,7 +7,7 @@ use ports::secret::Secret;
 use serde_json::{Value, json};
 
 use super::{kept_name, replace};
-use crate::exit::{Failure, IO, note, put};
+use crate::exit::{Failure, IO, note, say};
 use crate::import::entry_digest;
 use crate::import::place;
 use crate::import::vault::Vault;
@@ -178,9 +178,9 @@ impl Change {
         let now = String::from_utf8_lossy(&self.now);
         let diff = clients::unified(&self.path.display().to_string(), &now, &self.text, &secrets);
         if diff.is_empty() {
-            put(&format!("{}: no change", self.path.display()));
+            say(&format!("{}: no change", self.path.display()));
         } else {
-            put(diff.trim_end());
+            say(diff.trim_end());
         }
         self.say_left();
     }
@@ -190,13 +190,13 @@ impl Change {
         let how = if self.same() { "is connected already" } else { "connected" };
         if !self.entries.is_empty() {
             let names: Vec<String> = self.entries.iter().map(|name| clients::mask(name, &[])).collect();
-            put(&format!("{how}: {} in {}", names.join(", "), self.path.display()));
+            say(&format!("{how}: {} in {}", names.join(", "), self.path.display()));
         }
         self.say_left();
         for (number, line) in self.text.lines().enumerate() {
             let there = |secret: &Secret| secret.reveal().len() >= 8 && line.contains(secret.reveal());
             if secrets.iter().any(there) {
-                put(&format!(
+                say(&format!(
                     "  warning: {}:{} still holds a credential in clear, outside the entries that were connected",
                     self.path.display(),
                     number + 1
@@ -213,14 +213,14 @@ impl Change {
             }
             (false, true) => "nothing of ours was left in it",
         };
-        put(&format!("{}: {how}", self.path.display()));
+        say(&format!("{}: {how}", self.path.display()));
         self.say_left();
     }
 
     /// Entries that stay as they are.
     pub(super) fn say_left(&self) {
         for (name, why) in &self.left {
-            put(&format!("  {} stays as it is: {why}", clients::mask(name, &[])));
+            say(&format!("  {} stays as it is: {why}", clients::mask(name, &[])));
         }
     }
 

@@ -7,7 +7,7 @@ use clients::{Index, KeptEnvFile, Kind, take_out};
 
 use super::change::Change;
 use super::{EnvFiles, kept_name, replace};
-use crate::exit::{Failure, IO, note, put};
+use crate::exit::{Failure, IO, note, say};
 use crate::import::place;
 use crate::import::vault::Vault;
 
@@ -128,11 +128,11 @@ impl Taking {
     }
 
     pub(super) fn show(&self) {
-        put(&format!("{}: {} variables would be taken out", self.path.display(), self.kept.count()));
+        say(&format!("{}: {} variables would be taken out", self.path.display(), self.kept.count()));
     }
 
     pub(super) fn say(&self) {
-        put(&format!(
+        say(&format!(
             "took {} variables out of {}, which entries named as `envFile`; if another program reads it, disconnect and connect with `--env-files keep`",
             self.kept.count(),
             self.path.display()

@@ -117,7 +117,8 @@ impl Findings {
 
 /// One line without control characters: parts of it may come from files and servers.
 fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    registry::visible::visible(&line)
 }
 
 #[cfg(test)]

@@ -75,7 +75,7 @@ pub(crate) enum Choice {
 
 /// Asks and reads a line. The end of the input is no answer.
 fn line(question: &str) -> Result<String, Failure> {
-    drop(write!(std::io::stderr(), "{question}"));
+    drop(write!(std::io::stderr(), "{}", registry::visible::visible(question)));
     drop(std::io::stderr().flush());
     let mut answer = String::new();
     match std::io::stdin().lock().read_line(&mut answer) {

@@ -6,7 +6,7 @@ use std::path::Path;
 use clients::Places;
 use serde_json::{Value, json};
 
-use crate::exit::{Failure, NEGATIVE, note, put};
+use crate::exit::{Failure, NEGATIVE, note, put, say};
 use crate::files;
 use crate::import::ask::Asking;
 use crate::import::{daemon, permits};
@@ -197,7 +197,7 @@ fn show_plain(around: &Around<'_>, plain: &[Value]) {
             let of = |tool: &&Value| text(tool, "server") == server && text(tool, "risk") == risk;
             let names: Vec<&str> = plain.iter().filter(of).map(|tool| text(tool, "name")).collect();
             if !names.is_empty() {
-                put(&format!("  {server:<16} {risk:<10} {}", names.join(", ")));
+                say(&format!("  {server:<16} {risk:<10} {}", names.join(", ")));
             }
         }
     }

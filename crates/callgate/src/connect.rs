@@ -51,7 +51,7 @@ pub(crate) struct Connect {
 /// What happens to files that `envFile` names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
 pub(crate) enum EnvFiles {
-    /// Take secrets out, but not of files called `.env`.
+    /// Take secrets out, but not of files called `.env`, nor of one elsewhere that a file of the workspace names.
     Auto,
     /// Take secrets out of all.
     Move,
@@ -103,7 +103,9 @@ pub(crate) async fn connect(config: &Path, connect: Connect, output: Output) -> 
         changes.iter().for_each(Change::say_left);
         return Err(import_first());
     }
-    let env_files = env_file::taking(&changes, &index, &vault, connect.client, connect.env_files)?;
+    let wanted_files =
+        env_file::Wanted { client: connect.client, how: connect.env_files, workspace: &places.workspace };
+    let env_files = env_file::taking(&changes, &index, &vault, &wanted_files)?;
     if connect.dry_run {
         let secrets = vault.of_servers()?;
         changes.iter().for_each(|change| change.show(&secrets));

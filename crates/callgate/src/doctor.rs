@@ -42,7 +42,8 @@ pub(crate) struct Doctor {
     no_servers: bool,
 }
 
-pub(crate) async fn run(path: &Path, doctor: Doctor, output: Output) -> Result<u8, Failure> {
+/// Servers of a configuration that nobody chose are not started.
+pub(crate) async fn run(path: &Path, chosen: bool, doctor: Doctor, output: Output) -> Result<u8, Failure> {
     let mut found = Findings::default();
     machine::look(&mut found);
     let config = match files::read_config(path) {
@@ -60,7 +61,7 @@ pub(crate) async fn run(path: &Path, doctor: Doctor, output: Output) -> Result<u
         }
     };
     if let Some(config) = &config {
-        look(&mut found, config, &doctor).await;
+        look(&mut found, config, (chosen, &doctor)).await;
     }
     clients::look(&mut found, doctor.client, doctor.workspace.as_deref());
     let code = if found.worst() == Level::Problem { NEGATIVE } else { OK };
@@ -70,7 +71,7 @@ pub(crate) async fn run(path: &Path, doctor: Doctor, output: Output) -> Result<u
 }
 
 /// Everything that needs a valid configuration.
-async fn look(found: &mut Findings, config: &Config, doctor: &Doctor) {
+async fn look(found: &mut Findings, config: &Config, (chosen, doctor): (bool, &Doctor)) {
     state::look(found, &config.store.path);
     daemon::look(found, config).await;
     servers::look(found, &config.servers);
@@ -87,6 +88,9 @@ async fn look(found: &mut Findings, config: &Config, doctor: &Doctor) {
     machine::clock(found, newest(&operator).await.as_deref());
     if doctor.no_servers {
         found.note("servers", "not asked (`--no-servers`)");
+    } else if !chosen && !operator.is_daemon() {
+        let text = "not started: the configuration is one that lies in this directory; if it is yours, `callgate --config callgate.toml doctor` asks its servers";
+        found.note("servers", text);
     } else {
         note("asking the servers for their tools …");
         servers::ask(found, &operator).await;

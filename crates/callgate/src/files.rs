@@ -69,6 +69,12 @@ pub(crate) fn config_path(given: Option<&Path>) -> PathBuf {
     home.map_or(here, |home| home.join("callgate").join("callgate.toml"))
 }
 
+/// Whether a person named this configuration file or it is their own. One that merely lies in the directory they are in
+/// may be anybody's: a copied project's, or an assistant's.
+pub(crate) fn is_chosen(given: Option<&Path>, path: &Path) -> bool {
+    given.is_some() || path.is_absolute()
+}
+
 /// What became of reading the configuration file.
 pub(crate) enum Read {
     Good(Box<Config>),
@@ -150,4 +156,16 @@ fn cedar_files(directory: &Path) -> Result<Vec<PathBuf>, String> {
 fn source(path: &Path) -> Result<PolicySource, String> {
     let text = read_bounded(path, POLICY_BYTES_MAX)?;
     Ok(PolicySource { file: path.display().to_string(), text })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_this_directory_is_chosen_only_by_name() {
+        let here = Path::new("callgate.toml");
+        assert!(!is_chosen(None, here) && is_chosen(Some(here), here));
+        assert!(is_chosen(None, Path::new("/people/ann/.config/callgate/callgate.toml")));
+    }
 }

@@ -88,7 +88,10 @@ async fn run(cli: cli::Cli) -> Result<u8, exit::Failure> {
         cli::Command::Disconnect(disconnect) => connect::disconnect(&config, &disconnect, output),
         cli::Command::Tour(tour) => tour::run(tour).await,
         cli::Command::TourServer { definition } => tour::serve(&definition),
-        cli::Command::Doctor(doctor) => doctor::run(&config, doctor, output).await,
+        cli::Command::Doctor(doctor) => {
+            let chosen = files::is_chosen(cli.config.as_deref(), &config);
+            doctor::run(&config, chosen, doctor, output).await
+        }
         cli::Command::Clients => connect::clients(output),
         command => operate::run(&config, command, output).await,
     }

@@ -19,13 +19,28 @@ pub(super) struct Taking {
     kept: KeptEnvFile,
 }
 
+/// What is wanted of files of variables.
+pub(super) struct Wanted<'a> {
+    pub(super) client: Kind,
+    pub(super) how: EnvFiles,
+    pub(super) workspace: &'a Path,
+}
+
+impl Wanted<'_> {
+    /// A file of the workspace may have been written by anybody: it does not get files elsewhere changed.
+    fn reaches_out(&self, named_in: &Path, path: &Path) -> bool {
+        let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+        let workspace = real(self.workspace);
+        named_in.starts_with(self.workspace) && !real(path).starts_with(workspace)
+    }
+}
+
 /// What connecting takes out.
 pub(super) fn taking(
     changes: &[Change],
     index: &Index,
     vault: &Vault,
-    client: Kind,
-    how: EnvFiles,
+    wanted: &Wanted<'_>,
 ) -> Result<Vec<Taking>, Failure> {
     let mut takings: Vec<Taking> = Vec::new();
     for change in changes {
@@ -44,7 +59,8 @@ pub(super) fn taking(
                 })
                 .cloned()
                 .collect();
-            takings.extend(one(path, &sealed, vault, client, how)?);
+            let reaches_out = wanted.reaches_out(&change.path, path);
+            takings.extend(one(path, &sealed, vault, (wanted, reaches_out))?);
         }
     }
     Ok(takings)
@@ -54,9 +70,9 @@ fn one(
     path: &Path,
     sealed: &[String],
     vault: &Vault,
-    client: Kind,
-    how: EnvFiles,
+    (wanted, reaches_out): (&Wanted<'_>, bool),
 ) -> Result<Option<Taking>, Failure> {
+    let (client, how) = (wanted.client, wanted.how);
     let shown = path.display();
     let projects = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".env"));
     let Some((now, text)) = read(path)? else { return Ok(None) };
@@ -67,7 +83,7 @@ fn one(
     if sealed.is_empty() {
         return Ok(None);
     }
-    if how == EnvFiles::Keep || (how == EnvFiles::Auto && projects) {
+    if how == EnvFiles::Keep || (how == EnvFiles::Auto && (projects || reaches_out)) {
         note(&format!(
             "warning: {shown} still holds {} in clear, where the assistant may read it; `--env-files move` takes them out as well",
             sealed.join(", ")
@@ -137,5 +153,23 @@ impl Taking {
             self.kept.count(),
             self.path.display()
         ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_workspaces_own_files_are_changed_for_a_file_of_the_workspace() {
+        let workspace = Path::new("/work/site");
+        let wanted = Wanted { client: Kind::VsCode, how: EnvFiles::Auto, workspace };
+        let ours = Path::new("/work/site/.vscode/mcp.json");
+        assert!(wanted.reaches_out(ours, Path::new("/people/ann/credentials")));
+        assert!(!wanted.reaches_out(ours, Path::new("/work/site/secrets.txt")));
+        assert!(
+            !wanted
+                .reaches_out(Path::new("/people/ann/.cursor/mcp.json"), Path::new("/people/ann/credentials"))
+        );
     }
 }

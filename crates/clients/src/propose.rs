@@ -25,6 +25,9 @@ pub struct Surroundings {
     pub workspace: Option<String>,
     /// Directories and files of Callgate itself, absolute.
     pub own: Vec<String>,
+    /// Whether some certified tool, one that reads included, takes an argument `path`: without one, a policy about it
+    /// could never apply and would be refused.
+    pub takes_path: bool,
 }
 
 /// Arguments that name a file or directory.
@@ -246,7 +249,7 @@ fn own(around: &Surroundings) -> String {
         patterns.push(format!("context.args.path like \"{}*\"", like_text(own)));
     }
     patterns.extend(other_spellings(around));
-    if patterns.is_empty() {
+    if patterns.is_empty() || !around.takes_path {
         return out;
     }
     out.push_str(&format!(
@@ -332,6 +335,7 @@ mod tests {
             name: "workspace".to_owned(),
             workspace: Some("/people/ann/wo*rk".to_owned()),
             own: vec!["/people/ann/.config/callgate".to_owned()],
+            takes_path: true,
         };
         let text = propose(&tools, &around);
         assert!(text.contains("files::Action::\"write_file\",\n    files::Action::\"create_directory\""));
@@ -346,7 +350,10 @@ mod tests {
     #[test]
     fn a_workspace_that_is_too_much_is_not_permitted() {
         let tools = [tool("files", "write_file", &["path"])];
-        let text = propose(&tools, &Surroundings { name: "w".to_owned(), workspace: None, own: Vec::new() });
+        let text = propose(
+            &tools,
+            &Surroundings { name: "w".to_owned(), workspace: None, own: Vec::new(), takes_path: true },
+        );
         assert!(!text.contains("write_file"));
         assert!(text.contains("w/other-writes"));
     }
@@ -356,7 +363,15 @@ mod tests {
             name: "w".to_owned(),
             workspace: Some("/w".to_owned()),
             own: vec!["/w/state".to_owned()],
+            takes_path: true,
         }
+    }
+
+    #[test]
+    fn nothing_is_said_of_paths_where_no_tool_takes_one() {
+        let text =
+            propose(&[tool("memory", "add", &["text"])], &Surroundings { takes_path: false, ..around() });
+        assert!(!text.contains("args.path"), "{text}");
     }
 
     #[test]

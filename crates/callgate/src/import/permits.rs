@@ -28,11 +28,11 @@ pub(super) async fn permits(
         note("`policy.paths` names no directory, so no permits are proposed");
         return Ok(Value::Null);
     };
-    let writes = writes(operator).await?;
+    let (writes, takes_path) = writes(operator).await?;
     if writes.is_empty() {
         return Ok(Value::Null);
     }
-    let surroundings = surroundings(around, config);
+    let surroundings = Surroundings { takes_path, ..surroundings(around, config) };
     if surroundings.workspace.is_none() {
         note("the workspace is your home directory or above it: writes there are not permitted as a whole;");
         note("run this again with `--workspace DIR` for permits of one project");
@@ -138,20 +138,23 @@ fn edit(config: &config::Config, text: &str) -> Result<String, Failure> {
     }
 }
 
-/// The certified tools that write, with their arguments: of every server, because the file is about all of them.
-async fn writes(operator: &Operator) -> Result<Vec<ProposedTool>, Failure> {
-    let mut writes = Vec::new();
+/// The certified tools that write, with their arguments: of every server, because the file is about all of them. And
+/// whether any certified tool takes a `path`.
+async fn writes(operator: &Operator) -> Result<(Vec<ProposedTool>, bool), Failure> {
+    let (mut writes, mut takes_path) = (Vec::new(), false);
     let answer = operator.ask("tools/list", json!({"server": null, "status": null})).await?;
     for tool in list(&answer, "tools") {
         let usable = tool.get("usable") == Some(&json!(true));
         let name =
             ServerName::parse(text(&tool, "server")).ok().zip(ToolName::parse(text(&tool, "name")).ok());
-        let Some((server, tool_name)) = name.filter(|_| usable && text(&tool, "risk") != "read") else {
-            continue;
-        };
+        let Some((server, tool_name)) = name.filter(|_| usable) else { continue };
         let shown = operator.ask("tools/show", json!({"tool": text(&tool, "tool")})).await?;
         let definition: Value = serde_json::from_str(text(&shown, "definition_text")).unwrap_or_default();
         let (texts, others) = arguments(&definition);
+        takes_path |= texts.iter().any(|name| name == "path");
+        if text(&tool, "risk") == "read" {
+            continue;
+        }
         writes.push(ProposedTool {
             server: server.as_str().to_owned(),
             action: policy::action_of(&ToolRef { server, tool: tool_name }),
@@ -160,7 +163,7 @@ async fn writes(operator: &Operator) -> Result<Vec<ProposedTool>, Failure> {
             others,
         });
     }
-    Ok(writes)
+    Ok((writes, takes_path))
 }
 
 /// The arguments that are texts, and the others.
@@ -184,7 +187,12 @@ fn surroundings(around: &Around<'_>, config: &config::Config) -> Surroundings {
     let also: Vec<PathBuf> = own.iter().map(|path| real(path)).collect();
     own.extend(also);
     let own = once(own.iter().map(|path| shown(path)));
-    Surroundings { name: name(around, config), workspace: (!too_much).then(|| shown(workspace)), own }
+    Surroundings {
+        name: name(around, config),
+        workspace: (!too_much).then(|| shown(workspace)),
+        own,
+        takes_path: false,
+    }
 }
 
 /// `workspace`, or with the directory's name when that is about another workspace.

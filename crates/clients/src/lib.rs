@@ -29,6 +29,6 @@ pub use gate::{GateServer, Sealing, append, same_table, table_of};
 pub use index::{Imported, Index};
 pub use kind::{Kind, Location, Places, Scope};
 pub use names::{free_name, gate_name};
-pub use propose::{ProposedTool, Surroundings, propose, workspace_line};
+pub use propose::{Place, ProposedTool, Surroundings, places, propose, workspace_line};
 pub use server::{Definition, Found, Http, Stdio, Transport, Unusable, found};
 pub use split::{Around, Hidden, Part, Plan, SplitServer, split, text_of};

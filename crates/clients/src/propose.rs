@@ -14,6 +14,37 @@ pub struct ProposedTool {
     pub texts: Vec<String>,
     /// Its other arguments: no pattern can hold them inside a directory.
     pub others: Vec<String>,
+    /// Those of the others that are lists of texts.
+    pub lists: Vec<String>,
+}
+
+/// An argument that may name a place, and the tools that take it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    name: String,
+    list: bool,
+    actions: Vec<String>,
+}
+
+/// All arguments of these tools that may name a place.
+#[must_use]
+pub fn places(tools: &[ProposedTool]) -> Vec<Place> {
+    let mut places: Vec<Place> = Vec::new();
+    for tool in tools {
+        let texts = tool.texts.iter().map(|name| (name, false));
+        for (name, list) in texts.chain(tool.lists.iter().map(|name| (name, true))) {
+            if !may_name_a_place(name) && !PATHS.contains(&name.as_str()) && !ROOTS.contains(&name.as_str()) {
+                continue;
+            }
+            match places.iter_mut().find(|place| place.name == *name && place.list == list) {
+                Some(place) => place.actions.push(tool.action.clone()),
+                None => {
+                    places.push(Place { name: name.clone(), list, actions: vec![tool.action.clone()] });
+                }
+            }
+        }
+    }
+    places
 }
 
 /// What the permits are about.
@@ -25,9 +56,8 @@ pub struct Surroundings {
     pub workspace: Option<String>,
     /// Directories and files of Callgate itself, absolute.
     pub own: Vec<String>,
-    /// Whether some certified tool, one that reads included, takes an argument `path`: without one, a policy about it
-    /// could never apply and would be refused.
-    pub takes_path: bool,
+    /// What certified tools, those that read included, take that may name a place.
+    pub places: Vec<Place>,
 }
 
 /// Arguments that name a file or directory.
@@ -241,28 +271,91 @@ permit (
 when { context.approval.count >= 1 };
 ";
 
-/// Nothing of Callgate's own is for an assistant, neither to read nor to write.
+/// Nothing of Callgate's own is for an assistant, neither to read nor to write: one forbid for each argument that may
+/// name a place, about the tools that take it.
 fn own(around: &Surroundings) -> String {
     let mut out = String::new();
-    let mut patterns = Vec::new();
-    for own in &around.own {
-        patterns.push(format!("context.args.path like \"{}*\"", like_text(own)));
+    for (position, place) in around.places.iter().enumerate() {
+        let attribute = if place.list { format!("{}_json", place.name) } else { place.name.clone() };
+        let patterns = if place.list {
+            inside_a_list(&access(&attribute), around)
+        } else {
+            as_a_text(&access(&attribute), around)
+        };
+        if patterns.is_empty() {
+            continue;
+        }
+        if position == 0 {
+            out.push_str("\n// Nobody reads or writes Callgate's own files through a tool.");
+        }
+        let number = if position == 0 { String::new() } else { format!("-{}", position + 1) };
+        out.push_str(&format!(
+            "\n@id(\"{}/callgate-itself{number}\")\n@reason(\"Callgate's own files are not for agents\")\nforbid (\n  principal,\n  action in [\n    {}\n  ],\n  resource\n)\nwhen {{ context has args && context.args has {} }}\nwhen {{\n  {}\n}};\n",
+            around.name,
+            place.actions.join(",\n    "),
+            key(&attribute),
+            patterns.join(" ||\n  ")
+        ));
     }
-    patterns.extend(other_spellings(around));
-    if patterns.is_empty() || !around.takes_path {
-        return out;
-    }
-    out.push_str(&format!(
-        "\n// Nobody reads or writes Callgate's own files through a tool.\n@id(\"{}/callgate-itself\")\n@reason(\"Callgate's own files are not for agents\")\nforbid (\n  principal,\n  action in Callgate::Action::\"call\",\n  resource\n)\nwhen {{ context has args && context.args has path }}\nwhen {{\n  {}\n}};\n",
-        around.name,
-        patterns.join(" ||\n  ")
-    ));
     out
 }
 
+fn is_word(name: &str) -> bool {
+    const CEDARS: [&str; 8] = ["if", "then", "else", "in", "is", "like", "has", "true"];
+    let letters = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    letters && !name.starts_with(|c: char| c.is_ascii_digit()) && !CEDARS.contains(&name) && name != "false"
+}
+
+fn key(attribute: &str) -> String {
+    if is_word(attribute) { attribute.to_owned() } else { cedar_string(attribute) }
+}
+
+fn access(attribute: &str) -> String {
+    if is_word(attribute) {
+        return format!("context.args.{attribute}");
+    }
+    format!("context.args[{}]", cedar_string(attribute))
+}
+
+fn as_a_text(access: &str, around: &Surroundings) -> Vec<String> {
+    let mut patterns: Vec<String> =
+        around.own.iter().map(|own| format!("{access} like \"{}*\"", like_text(own))).collect();
+    patterns.extend(other_spellings(access, around));
+    patterns
+}
+
+/// In the canonical text of a list there is no telling where a path begins: the last two names of what is ours, in
+/// whatever spelling stands between them.
+fn inside_a_list(access: &str, around: &Surroundings) -> Vec<String> {
+    let mut patterns = Vec::new();
+    for end in ends(around) {
+        let end = end.trim_start_matches('*').trim_start_matches('/').trim_end_matches("/*").to_owned();
+        for begin in ["\\\"", "/"] {
+            for after in ["\\\"", "/"] {
+                let pattern = format!("{access} like \"*{begin}{end}{after}*\"");
+                if !patterns.contains(&pattern) {
+                    patterns.push(pattern);
+                }
+            }
+        }
+    }
+    patterns
+}
+
 /// The same files as a server that resolves paths finds them: through `.`, `..`, `//`, `~`, or from where it runs.
-fn other_spellings(around: &Surroundings) -> Vec<String> {
-    let like = |pattern: &str| format!("context.args.path like \"{pattern}\"");
+fn other_spellings(access: &str, around: &Surroundings) -> Vec<String> {
+    let like = |pattern: &str| format!("{access} like \"{pattern}\"");
+    let ends = ends(around);
+    if ends.is_empty() {
+        return Vec::new();
+    }
+    let odd = ["*//*", "*/./*", "*/../*"].map(like).join(" || ");
+    let ends: Vec<String> = ends.iter().map(|end| like(end)).collect();
+    vec![format!("((!({access} like \"/*\") || {odd}) &&\n    ({}))", ends.join(" ||\n    "))]
+}
+
+/// How a path to something of ours may end, as patterns.
+fn ends(around: &Surroundings) -> Vec<String> {
     let mut ends = Vec::new();
     for own in &around.own {
         let inside = around.workspace.as_deref().is_some_and(|workspace| own.starts_with(workspace));
@@ -278,12 +371,7 @@ fn other_spellings(around: &Surroundings) -> Vec<String> {
             }
         }
     }
-    if ends.is_empty() {
-        return Vec::new();
-    }
-    let odd = ["*//*", "*/./*", "*/../*"].map(like).join(" || ");
-    let ends: Vec<String> = ends.iter().map(|end| like(end)).collect();
-    vec![format!("((!(context.args.path like \"/*\") || {odd}) &&\n    ({}))", ends.join(" ||\n    "))]
+    ends
 }
 
 fn cedar_string(text: &str) -> String {
@@ -320,6 +408,7 @@ mod tests {
             risk: "write".to_owned(),
             texts: texts.iter().map(|&text| text.to_owned()).collect(),
             others: Vec::new(),
+            lists: Vec::new(),
         }
     }
 
@@ -335,7 +424,7 @@ mod tests {
             name: "workspace".to_owned(),
             workspace: Some("/people/ann/wo*rk".to_owned()),
             own: vec!["/people/ann/.config/callgate".to_owned()],
-            takes_path: true,
+            places: path(),
         };
         let text = propose(&tools, &around);
         assert!(text.contains("files::Action::\"write_file\",\n    files::Action::\"create_directory\""));
@@ -352,10 +441,14 @@ mod tests {
         let tools = [tool("files", "write_file", &["path"])];
         let text = propose(
             &tools,
-            &Surroundings { name: "w".to_owned(), workspace: None, own: Vec::new(), takes_path: true },
+            &Surroundings { name: "w".to_owned(), workspace: None, own: Vec::new(), places: path() },
         );
         assert!(!text.contains("write_file"));
         assert!(text.contains("w/other-writes"));
+    }
+
+    fn path() -> Vec<Place> {
+        places(&[tool("files", "write_file", &["path"])])
     }
 
     fn around() -> Surroundings {
@@ -363,15 +456,35 @@ mod tests {
             name: "w".to_owned(),
             workspace: Some("/w".to_owned()),
             own: vec!["/w/state".to_owned()],
-            takes_path: true,
+            places: path(),
         }
     }
 
     #[test]
     fn nothing_is_said_of_paths_where_no_tool_takes_one() {
-        let text =
-            propose(&[tool("memory", "add", &["text"])], &Surroundings { takes_path: false, ..around() });
-        assert!(!text.contains("args.path"), "{text}");
+        let memory = [tool("memory", "add", &["text"])];
+        let text = propose(&memory, &Surroundings { places: places(&memory), ..around() });
+        assert!(!text.contains("callgate-itself"), "{text}");
+    }
+
+    #[test]
+    fn what_is_ours_is_kept_from_every_argument_that_names_a_place() {
+        let mut many = tool("files", "read_many", &["head"]);
+        many.lists = vec!["paths".to_owned(), "words".to_owned()];
+        let tools = [tool("files", "move_file", &["source", "destination-dir"]), many];
+        let own = vec!["/people/ann/.config/callgate/state".to_owned()];
+        let text = propose(&tools, &Surroundings { places: places(&tools), own, ..around() });
+        for wanted in [
+            "context.args has source }",
+            "context.args.source like \"/people/ann/.config/callgate/state*\"",
+            "context.args has \"destination-dir\" }",
+            "context.args[\"destination-dir\"] like",
+            "context.args has paths_json }",
+            "context.args.paths_json like \"*/callgate/*state\\\"*\"",
+        ] {
+            assert!(text.contains(wanted), "{wanted} is not in {text}");
+        }
+        assert!(!text.contains("words") && !text.contains("args.head"), "{text}");
     }
 
     #[test]

@@ -28,11 +28,12 @@ pub(super) async fn permits(
         note("`policy.paths` names no directory, so no permits are proposed");
         return Ok(Value::Null);
     };
-    let (writes, takes_path) = writes(operator).await?;
+    let tools = certified(operator).await?;
+    let writes: Vec<ProposedTool> = tools.iter().filter(|tool| tool.risk != "read").cloned().collect();
     if writes.is_empty() {
         return Ok(Value::Null);
     }
-    let surroundings = Surroundings { takes_path, ..surroundings(around, config) };
+    let surroundings = Surroundings { places: clients::places(&tools), ..surroundings(around, config) };
     if surroundings.workspace.is_none() {
         note("the workspace is your home directory or above it: writes there are not permitted as a whole;");
         note("run this again with `--workspace DIR` for permits of one project");
@@ -138,10 +139,9 @@ fn edit(config: &config::Config, text: &str) -> Result<String, Failure> {
     }
 }
 
-/// The certified tools that write, with their arguments: of every server, because the file is about all of them. And
-/// whether any certified tool takes a `path`.
-async fn writes(operator: &Operator) -> Result<(Vec<ProposedTool>, bool), Failure> {
-    let (mut writes, mut takes_path) = (Vec::new(), false);
+/// The certified tools with their arguments: of every server, because the file is about all of them.
+async fn certified(operator: &Operator) -> Result<Vec<ProposedTool>, Failure> {
+    let mut tools = Vec::new();
     let answer = operator.ask("tools/list", json!({"server": null, "status": null})).await?;
     for tool in list(&answer, "tools") {
         let usable = tool.get("usable") == Some(&json!(true));
@@ -150,31 +150,29 @@ async fn writes(operator: &Operator) -> Result<(Vec<ProposedTool>, bool), Failur
         let Some((server, tool_name)) = name.filter(|_| usable) else { continue };
         let shown = operator.ask("tools/show", json!({"tool": text(&tool, "tool")})).await?;
         let definition: Value = serde_json::from_str(text(&shown, "definition_text")).unwrap_or_default();
-        let (texts, others) = arguments(&definition);
-        takes_path |= texts.iter().any(|name| name == "path");
-        if text(&tool, "risk") == "read" {
-            continue;
-        }
-        writes.push(ProposedTool {
+        let is = |kind: &'static str| {
+            move |schema: &Value| schema.get("type") == Some(&json!(kind)) && schema.get("format").is_none()
+        };
+        let of_texts = |schema: &Value| schema.pointer("/items/type") == Some(&json!("string"));
+        let text_only = is("string");
+        let is_list = is("array");
+        tools.push(ProposedTool {
             server: server.as_str().to_owned(),
             action: policy::action_of(&ToolRef { server, tool: tool_name }),
             risk: text(&tool, "risk").to_owned(),
-            texts,
-            others,
+            texts: arguments(&definition, &text_only),
+            others: arguments(&definition, |schema| !text_only(schema)),
+            lists: arguments(&definition, |schema| is_list(schema) && of_texts(schema)),
         });
     }
-    Ok((writes, takes_path))
+    Ok(tools)
 }
 
-/// The arguments that are texts, and the others.
-fn arguments(definition: &Value) -> (Vec<String>, Vec<String>) {
+/// The arguments of this kind.
+fn arguments(definition: &Value, kind: impl Fn(&Value) -> bool) -> Vec<String> {
     let properties = definition.pointer("/inputSchema/properties").and_then(Value::as_object);
-    let is_text =
-        |schema: &Value| schema.get("type") == Some(&json!("string")) && schema.get("format").is_none();
-    let (texts, others): (Vec<_>, Vec<_>) =
-        properties.into_iter().flatten().partition(|(_, schema)| is_text(schema));
-    let names = |part: Vec<(&String, &Value)>| part.into_iter().map(|(name, _)| name.clone()).collect();
-    (names(texts), names(others))
+    let of_kind = properties.into_iter().flatten().filter(|(_, schema)| kind(schema));
+    of_kind.map(|(name, _)| name.clone()).collect()
 }
 
 fn surroundings(around: &Around<'_>, config: &config::Config) -> Surroundings {
@@ -191,7 +189,7 @@ fn surroundings(around: &Around<'_>, config: &config::Config) -> Surroundings {
         name: name(around, config),
         workspace: (!too_much).then(|| shown(workspace)),
         own,
-        takes_path: false,
+        places: Vec::new(),
     }
 }
 

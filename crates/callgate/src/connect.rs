@@ -184,6 +184,7 @@ pub(crate) fn disconnect(config: &Path, disconnect: &Disconnect, output: Output)
         say(&format!("{} is not connected", client.name()));
     } else {
         changes.iter().for_each(Change::say_back);
+        say(&format!("start {} again", client.name()));
     }
     Ok(if changes.iter().all(Change::complete) { OK } else { NEGATIVE })
 }

@@ -8,7 +8,7 @@ use policy::PolicySource;
 use ports::secret::Secret;
 use server::PolicyFiles;
 
-use crate::exit::{CONFIG, Failure};
+use crate::exit::{CONFIG, Failure, USAGE};
 use crate::sealed::SealedOnce;
 
 const CONFIG_BYTES_MAX: u64 = 1 << 20;
@@ -73,6 +73,19 @@ pub(crate) fn config_path(given: Option<&Path>) -> PathBuf {
 /// may be anybody's: a copied project's, or an assistant's.
 pub(crate) fn is_chosen(given: Option<&Path>, path: &Path) -> bool {
     given.is_some() || path.is_absolute()
+}
+
+/// For commands that put programs and permits of the file into a client's hands.
+///
+/// # Errors
+/// When the file merely lies in this directory.
+pub(crate) fn only_chosen(given: Option<&Path>, path: &Path) -> Result<(), Failure> {
+    if is_chosen(given, path) {
+        return Ok(());
+    }
+    let text = "a `callgate.toml` lies in this directory, and it may be anybody's; give `--config callgate.toml` if it is \
+                the one you mean, or `--config ~/.config/callgate/callgate.toml` for your own";
+    Err(Failure::new(USAGE, text))
 }
 
 /// What became of reading the configuration file.
@@ -166,6 +179,7 @@ mod tests {
     fn a_file_of_this_directory_is_chosen_only_by_name() {
         let here = Path::new("callgate.toml");
         assert!(!is_chosen(None, here) && is_chosen(Some(here), here));
+        assert!(only_chosen(None, here).is_err() && only_chosen(Some(here), here).is_ok());
         assert!(is_chosen(None, Path::new("/people/ann/.config/callgate/callgate.toml")));
     }
 }

@@ -77,6 +77,9 @@ fn threads() -> usize {
 async fn run(cli: cli::Cli) -> Result<u8, exit::Failure> {
     let output = cli.output;
     let config = files::config_path(cli.config.as_deref());
+    if matches!(cli.command, cli::Command::Import(_) | cli::Command::Connect(_)) {
+        files::only_chosen(cli.config.as_deref(), &config)?;
+    }
     match cli.command {
         cli::Command::Up(up) => up::run(&config, &up).await,
         cli::Command::Config(command) => operate::config(&config, command, output),

@@ -162,11 +162,11 @@ mod tests {
 
     #[test]
     fn only_the_workspaces_own_files_are_changed_for_a_file_of_the_workspace() {
-        let workspace = Path::new("/work/site");
+        let workspace = Path::new("/people/site");
         let wanted = Wanted { client: Kind::VsCode, how: EnvFiles::Auto, workspace };
-        let ours = Path::new("/work/site/.vscode/mcp.json");
+        let ours = Path::new("/people/site/.vscode/mcp.json");
         assert!(wanted.reaches_out(ours, Path::new("/people/ann/credentials")));
-        assert!(!wanted.reaches_out(ours, Path::new("/work/site/secrets.txt")));
+        assert!(!wanted.reaches_out(ours, Path::new("/people/site/secrets.txt")));
         assert!(
             !wanted
                 .reaches_out(Path::new("/people/ann/.cursor/mcp.json"), Path::new("/people/ann/credentials"))

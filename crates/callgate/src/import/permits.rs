@@ -154,14 +154,13 @@ async fn certified(operator: &Operator) -> Result<Vec<ProposedTool>, Failure> {
             move |schema: &Value| schema.get("type") == Some(&json!(kind)) && schema.get("format").is_none()
         };
         let of_texts = |schema: &Value| schema.pointer("/items/type") == Some(&json!("string"));
-        let text_only = is("string");
-        let is_list = is("array");
+        let (is_text, is_list) = (is("string"), is("array"));
         tools.push(ProposedTool {
             server: server.as_str().to_owned(),
             action: policy::action_of(&ToolRef { server, tool: tool_name }),
             risk: text(&tool, "risk").to_owned(),
-            texts: arguments(&definition, &text_only),
-            others: arguments(&definition, |schema| !text_only(schema)),
+            texts: arguments(&definition, is("string")),
+            others: arguments(&definition, |schema| !is_text(schema)),
             lists: arguments(&definition, |schema| is_list(schema) && of_texts(schema)),
         });
     }

@@ -227,13 +227,19 @@ def check_operator(results, world):
             if not path.is_relative_to(state / "servers"):
                 require(path.stat().st_mode & 0o077 == 0, f"{path} can be read by others: {oct(path.stat().st_mode)}")
     sockets = [path for path in world.gate.directory.rglob("*") if path.is_socket()]
-    with results.check("operator/agent-key-at-the-admin-socket"):
-        require(sockets, "found no admin socket")
-        for path in sockets:
-            answer = over_unix(path, f"POST /v1/agents/list HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {world.key}\r\n"
-                                     "Content-Length: 0\r\nConnection: close\r\n\r\n".encode())
-            head = answer.split(b"\r\n", 1)[0]
-            require(b" 401" in head or b" 403" in head or answer == b"", f"{answer[:300]!r}")
+    # The agents' socket has no operator's routes at all, whoever asks.
+    for name, refusals in (("admin.sock", (b" 401", b" 403")), ("agents.sock", (b" 404",))):
+        with results.check(f"operator/agent-key-at-{name}"):
+            found = [path for path in sockets if path.name == name]
+            require(found, f"found no {name}")
+            for path in found:
+                answer = over_unix(path, f"POST /v1/agents/list HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {world.key}\r\n"
+                                         "Content-Length: 0\r\nConnection: close\r\n\r\n".encode())
+                head = answer.split(b"\r\n", 1)[0]
+                require(any(refusal in head for refusal in refusals), f"{answer[:300]!r}")
+    with results.check("operator/no-other-socket"):
+        others = {path.name for path in sockets} - {"admin.sock", "agents.sock"}
+        require(not others, others)
     for path in ("/admin", "/v1/agents", "/admin/agents", "/api/agents", "/metrics/../admin"):
         with results.check(f"operator/no-admin-on-the-door{path}"):
             reply = world.door.send(b"", wire.base_headers(world.key), "GET", path)

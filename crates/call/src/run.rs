@@ -1,4 +1,4 @@
-//! States 5 to 11 of one call, in a supervised task of its own (ADR 0005).
+//! States 5 to 11 of one call, which goes on whether or not its connection does (ADR 0005, 0020).
 //!
 //! Must never forward but through [`crate::leased::Leased`], nor leave a durable intent without its outcome.
 
@@ -40,7 +40,7 @@ enum Intent {
 }
 
 impl Door {
-    /// States 5 to 11, in the call's own task.
+    /// States 5 to 11. Whoever drives this drives it to its end: [`crate::supervise::Supervised`].
     pub(crate) async fn decide_and_run(
         self: &Arc<Self>,
         resolved: Resolved,

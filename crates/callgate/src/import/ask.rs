@@ -104,7 +104,7 @@ fn hidden(question: &str) -> Result<Hidden, Failure> {
     answer.map(Hidden::new)
 }
 
-/// Gives the terminal its echo back, whatever happens.
+/// Gives the terminal its echo back when dropped. A signal that ends the process meanwhile leaves it silent.
 struct Restore(rustix::termios::Termios);
 
 impl Drop for Restore {

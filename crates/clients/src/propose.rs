@@ -167,27 +167,37 @@ struct Group<'a> {
     actions: Vec<&'a str>,
     paths: Vec<&'a str>,
     roots: Vec<&'a str>,
+    /// Lists of paths below the root.
+    lists: Vec<&'a str>,
 }
 
 fn groups(tools: &[ProposedTool]) -> Vec<Group<'_>> {
     let mut groups: Vec<Group<'_>> = Vec::new();
-    for tool in tools {
-        let of = |names: &[&str]| -> Vec<&str> {
-            tool.texts.iter().map(String::as_str).filter(|text| names.contains(text)).collect()
-        };
-        let (paths, roots) = (of(&PATHS), of(&ROOTS));
+    for tool in tools.iter().filter(|tool| tool.risk == "write") {
+        let (paths, roots) = (named(&tool.texts, &PATHS), named(&tool.texts, &ROOTS));
+        let lists = if roots.is_empty() { Vec::new() } else { named(&tool.lists, &RELATIVE) };
         if (paths.is_empty() && roots.is_empty()) || leads_elsewhere(tool, !roots.is_empty()) {
             continue;
         }
         let same = |group: &&mut Group<'_>| {
-            group.server == tool.server && group.paths == paths && group.roots == roots
+            group.server == tool.server
+                && group.paths == paths
+                && group.roots == roots
+                && group.lists == lists
         };
         match groups.iter_mut().find(same) {
             Some(group) => group.actions.push(&tool.action),
-            None => groups.push(Group { server: &tool.server, actions: vec![&tool.action], paths, roots }),
+            None => {
+                groups.push(Group { server: &tool.server, actions: vec![&tool.action], paths, roots, lists })
+            }
         }
     }
     groups
+}
+
+/// Those of these arguments that have one of these names.
+fn named<'a>(arguments: &'a [String], names: &[&str]) -> Vec<&'a str> {
+    arguments.iter().map(String::as_str).filter(|name| names.contains(name)).collect()
 }
 
 /// Whether an argument may name a place that the permit says nothing about.
@@ -195,13 +205,29 @@ fn leads_elsewhere(tool: &ProposedTool, has_root: bool) -> bool {
     let held = |name: &str| PATHS.contains(&name) || ROOTS.contains(&name);
     let texts = tool.texts.iter().map(String::as_str).filter(|name| !held(name));
     let others = tool.others.iter().map(String::as_str);
-    let mut others = others.filter(|name| !(has_root && RELATIVE.contains(name)));
+    let listed = |name: &str| tool.lists.iter().any(|list| list == name);
+    let mut others = others.filter(|name| !(has_root && RELATIVE.contains(name) && listed(name)));
     texts.into_iter().any(may_name_a_place) || others.any(may_name_a_place)
 }
 
 fn may_name_a_place(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     PLACE_NAMES.contains(&name.as_str()) || PLACES.iter().any(|part| name.contains(part))
+}
+
+/// Members of a list, in its canonical text, that are not below the root they stand beside.
+fn leaves_the_root(list: &str) -> Vec<String> {
+    let patterns = ["*..*", "*\\\"/*", "*\\\"~*", "*\\\"file:*"];
+    let held = patterns.map(|pattern| format!("context.args.{list}_json like \"{pattern}\"")).join(" || ");
+    vec![format!("(context.args has {list}_json && ({held}))")]
+}
+
+fn guards_in_a_list(list: &str, name: &str) -> String {
+    let patterns = ["*\\\"{}\\\"*", "*\\\"{}/*", "*/{}/*", "*/{}\\\"*"];
+    let held = patterns
+        .map(|pattern| format!("context.args.{list}_json like \"{}\"", pattern.replace("{}", name)))
+        .join(" || ");
+    format!("(context.args has {list}_json && ({held}))")
 }
 
 fn permit(group: &Group<'_>, number: usize, workspace: &str, around: &Surroundings) -> String {
@@ -231,6 +257,10 @@ fn permit(group: &Group<'_>, number: usize, workspace: &str, around: &Surroundin
         for own in around.own.iter().filter(|own| own.starts_with(workspace)) {
             guarded.push(format!("context.args.{path} like \"{}*\"", like_text(own)));
         }
+    }
+    for list in &group.lists {
+        dots.extend(leaves_the_root(list));
+        guarded.extend(GUARDED.iter().map(|name| guards_in_a_list(list, name)));
     }
     let actions = group.actions.join(",\n    ");
     let mut text = format!(
@@ -493,15 +523,25 @@ mod tests {
         many.others = vec!["extra_paths".to_owned()];
         let mut add = tool("git", "git_add", &["repo_path"]);
         add.others = vec!["files".to_owned()];
+        add.lists = vec!["files".to_owned()];
+        let mut run = tool("shell", "execute", &["command", "cwd"]);
+        run.risk = "privileged".to_owned();
         let tools = [
             tool("files", "rename", &["path", "new_path"]),
             tool("files", "copy", &["path", "to"]),
             tool("files", "save", &["path", "outputFile"]),
             many,
             add,
+            run,
             tool("files", "write_file", &["content", "path"]),
         ];
         let text = propose(&tools, &around());
+        assert!(!text.contains("shell::"), "privileged tools wait for a person: {text}");
+        for held in
+            ["files_json like \"*..*\"", "files_json like \"*\\\"/*\"", "files_json like \"*/.git/*\""]
+        {
+            assert!(text.contains(held), "{held} is not in {text}");
+        }
         for kept_out in ["rename", "copy", "save", "copy_many"] {
             assert!(!text.contains(&format!("    files::Action::\"{kept_out}\"")), "{kept_out}: {text}");
         }

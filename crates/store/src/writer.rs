@@ -25,12 +25,25 @@ pub(crate) struct Desk {
     calm: AtomicBool,
 }
 
-/// Abandons the queue however the thread ends, so that nobody waits for it.
+/// Abandons the queue however the thread ends, so that nobody waits for it, and closes the log once nobody writes in
+/// place any more: what comes after may let go of the directory.
 struct AbandonAtEnd(Arc<Desk>);
 
 impl Drop for AbandonAtEnd {
     fn drop(&mut self) {
         self.0.queue.abandon("the writer ended");
+        drop(self.0.log.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
+/// Fences when a write ends by a panic: memory is ahead of the disk then.
+struct FenceOnPanic<'a>(&'a Queue);
+
+impl Drop for FenceOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.fence("a panic while an entry was written");
+        }
     }
 }
 
@@ -69,6 +82,7 @@ impl Desk {
     /// One batch. The place is left empty when writing fails, by an error or a panic: the log goes with its connection.
     fn turn(&self, place: &mut Option<Log>, batch: &mut Vec<Work>, answers: &mut Vec<Answer>) {
         let Some(mut log) = place.take() else { return };
+        let _fence = FenceOnPanic(&self.queue);
         self.queue.take(batch);
         let (works, began) = (batch.len(), Instant::now());
         if works > 0

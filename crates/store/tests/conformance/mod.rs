@@ -72,6 +72,7 @@ macro_rules! suite {
 
 suite! {
     record::what_was_acknowledged_is_there_after_reopening,
+    record::what_nobody_waits_for_is_written_all_the_same,
     record::tasks_are_numbered_without_gaps_under_many_threads,
     record::a_call_is_found_with_all_its_entries_in_order,
     record::each_dangling_intent_gets_one_unknown_outcome_once,

@@ -26,6 +26,18 @@ pub(super) fn what_was_acknowledged_is_there_after_reopening(backend: &impl Back
     assert!(acknowledged.iter().all(|index| usize::try_from(*index).unwrap() < before.len()));
 }
 
+pub(super) fn what_nobody_waits_for_is_written_all_the_same(backend: &impl Backend) {
+    let store = backend.open();
+    drop(store.stage(item(intent(1, 1), Expect::Nothing)).unwrap());
+    // Polled once, then given up: it is written or on its way.
+    let mut given_up = store.stage(item(intent(2, 1), Expect::Nothing)).unwrap();
+    let waker = std::task::Waker::noop();
+    drop(given_up.as_mut().poll(&mut std::task::Context::from_waker(waker)));
+    drop(given_up);
+    wait(store.stage(item(intent(3, 1), Expect::Nothing)).unwrap()).unwrap();
+    assert_eq!(count(&all(&*store), "kind", "intent"), 3);
+}
+
 pub(super) fn tasks_are_numbered_without_gaps_under_many_threads(backend: &impl Backend) {
     const THREADS: u128 = 8;
     const TASKS: u128 = 64;

@@ -124,6 +124,58 @@ def edited_and_connected_again(person):
     lib.require(json.loads(home.file.read_text()) == with_edits(home.before), home.file.read_text())
 
 
+def one_after_the_other(person):
+    """Connecting one server leaves another connected; the end is the very first file."""
+    home = person.home
+    person.take_over()
+    for name in ("memory", "files"):
+        person.connect("--server", name)
+    entries = home.entries()
+    lib.require(all("wrap" in entries[name]["args"] for name in ("memory", "files")), entries)
+    person.disconnect()
+    lib.require(home.file.read_bytes() == home.before, "the file differs from what it was")
+
+
+def two_workspaces(person):
+    """Connecting a second workspace of one file leaves the first one's entries connected and sealed."""
+    home = person.home
+    whole = json.loads(home.before)
+    own = whole["projects"][str(home.workspace)]["mcpServers"]
+    other = home.home / "work" / "other"
+    other.mkdir()
+    name, entry = "theirs", {"command": "/usr/bin/true", "env": {"SERVICE_API_KEY": home.secret("theirs")}}
+    own["ours"] = {"command": "/usr/bin/true", "env": {"SERVICE_API_KEY": home.secret("ours")}}
+    whole["projects"][str(other)] = {"mcpServers": {name: entry}}
+    before = json.dumps(whole, indent=2).encode()
+    home.file.write_bytes(before)
+    for workspace in (home.workspace, other):
+        person.take_over("--workspace", workspace)
+    for workspace in (home.workspace, other, home.workspace):
+        person.connect("--workspace", workspace)
+    no_leak(person)
+    person.disconnect()
+    lib.require(home.file.read_bytes() == before, "the file differs from what it was")
+
+
+def taken_out_and_connected_again(person):
+    """What a person took out of the connected file stays sealed when it is connected again."""
+    home = person.home
+    person.take_over()
+    person.connect()
+    value = json.loads(home.file.read_text())
+    was = value["mcpServers"].pop("memory")
+    home.file.write_text(json.dumps(value))
+    person.connect()
+    person.connect()
+    out = person.disconnect(code=1)
+    lib.require("memory stays as it is: it was taken out" in out, out)
+    value = json.loads(home.file.read_text())
+    value["mcpServers"]["memory"] = was
+    home.file.write_text(json.dumps(value))
+    person.disconnect()
+    lib.require(home.entries() == json.loads(home.before)["mcpServers"], "not what it was")
+
+
 def links_and_modes(person):
     """A link stays a link, a mode stays a mode."""
     home = person.home
@@ -272,9 +324,11 @@ def main():
     for kind in KINDS:
         with results.check(f"{kind}/there-and-back"):
             there_and_back(Person(options.binary.resolve(), Home(kind, directory, samples())))
-    for test in (edited, edited_and_connected_again, links_and_modes, rotated, one_of_two, grown, stopped, refused):
+    for test in (edited, edited_and_connected_again, one_after_the_other, taken_out_and_connected_again, links_and_modes, rotated, one_of_two, grown, stopped, refused):
         with results.check(test.__name__.replace("_", "-")):
             test(Person(options.binary.resolve(), Home("claude-desktop", directory / test.__name__, samples())))
+    with results.check("two-workspaces"):
+        two_workspaces(Person(options.binary.resolve(), Home("claude-code", directory / "two", samples())))
     with results.check("second-client"):
         second_client(options.binary.resolve(), directory / "second")
     return results.finish(options.json)

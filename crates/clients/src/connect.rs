@@ -192,6 +192,20 @@ impl Kept {
         self.pieces.iter().map(|piece| piece.at.as_slice())
     }
 
+    /// Keeps what an older one holds of entries that neither stand in `base` again nor are connected anew.
+    pub fn keep_missing(&mut self, older: &Self, base: &Document) {
+        let missing = |piece: &&Piece| {
+            let back = base.get(&piece.at).is_some_and(|now| now.canonical() == piece.value);
+            !back && !self.pieces.iter().any(|own| own.at == piece.at)
+        };
+        let missing: Vec<Piece> = older.pieces.iter().filter(missing).cloned().collect();
+        if !missing.is_empty() {
+            // The whole text does not hold them: only piece by piece it is seen that they are not back.
+            self.original = None;
+            self.pieces.extend(missing);
+        }
+    }
+
     /// Whether a text is exactly what was written.
     #[must_use]
     pub fn is_written(&self, text: &str) -> bool {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clients::{Document, Format, Index, Kept, Kind, Left, Location, ShimEntry, Target, found};
+use model::json::Json;
 use ports::secret::Secret;
 use serde_json::{Value, json};
 
@@ -64,8 +65,9 @@ pub(super) fn connecting(
         |problem: &dyn std::fmt::Display| Failure::new(IO, format!("`{}`: {problem}", path.display()));
     let Some((now, document, format)) = read(path, locations)? else { return Ok(None) };
     // From what the file was before, so that connecting again does what connecting once does.
-    let before = match kept(vault, wanted.client.name(), path)? {
-        Some(kept) => clients::restore(&document, format, &kept).map_err(|fault| wrong(&fault))?.text,
+    let older = kept(vault, wanted.client.name(), path)?;
+    let before = match &older {
+        Some(kept) => clients::restore(&document, format, kept).map_err(|fault| wrong(&fault))?.text,
         None => document.text().to_owned(),
     };
     let base = Document::parse(before.as_bytes(), format).map_err(|fault| wrong(&fault))?;
@@ -82,8 +84,14 @@ pub(super) fn connecting(
     if entries.is_empty() && left.is_empty() {
         return Ok(None);
     }
+    if let Some(older) = &older {
+        stay_connected(&document, &base, older, &mut targets);
+    }
     let shown = path.to_string_lossy();
-    let connected = clients::connect(&base, format, &shown, &targets).map_err(|fault| wrong(&fault))?;
+    let mut connected = clients::connect(&base, format, &shown, &targets).map_err(|fault| wrong(&fault))?;
+    if let Some(older) = &older {
+        connected.kept.keep_missing(older, &base);
+    }
     let text = connected.text;
     Ok(Some(Change {
         path: path.to_path_buf(),
@@ -94,6 +102,27 @@ pub(super) fn connecting(
         left,
         exact: true,
     }))
+}
+
+/// What is connected already stays connected, wherever in the file it stands and whatever was asked for.
+fn stay_connected(document: &Document, base: &Document, older: &Kept, targets: &mut Vec<Target>) {
+    for at in older.entries() {
+        let back = base.get(at).is_some_and(|entry| ShimEntry::recognise(entry).is_none());
+        if !back || targets.iter().any(|target| target.at == at) {
+            continue;
+        }
+        if let Some(entry) = document.get(at).and_then(standing) {
+            targets.push(Target { at: at.to_vec(), entry });
+        }
+    }
+}
+
+/// A connected entry as it stands in a file.
+fn standing(entry: &Json) -> Option<ShimEntry> {
+    let (agent, server) = ShimEntry::recognise(entry)?;
+    let program = entry.get("command")?.as_str()?;
+    let Json::Array(args) = entry.get("args")? else { return None };
+    Some(ShimEntry::new(program, args.get(1)?.as_str()?, &agent, &server))
 }
 
 /// The entry that takes the place of one, or why it stays.

@@ -176,6 +176,50 @@ def taken_out_and_connected_again(person):
     lib.require(home.entries() == json.loads(home.before)["mcpServers"], "not what it was")
 
 
+def variables_edited(person):
+    """Variables whose lines were edited stay sealed, and that is said; so it is when their file is gone."""
+    home = person.home
+    person.take_over()
+    file = home.home / "work" / "secrets.env"
+    before = file.read_bytes()
+    person.connect()
+    taken = file.read_bytes()
+    lib.require(taken != before, "nothing was taken out")
+    file.write_bytes(taken.replace(b"# DB_PASSWORD", b"# my DB_PASSWORD"))
+    for _ in range(2):
+        code, _, err = person.type("disconnect", home.kind)
+        lib.require(code == 1 and "1 of 1 variables were not put back" in err, f"{code}: {err}")
+    file.unlink()
+    code, _, err = person.type("disconnect", home.kind)
+    lib.require(code == 1 and "is gone" in err, f"{code}: {err}")
+    file.write_bytes(taken)
+    person.disconnect()
+    lib.require(file.read_bytes() == before, "the variables did not come back")
+
+
+def variables_of_two_workspaces(person):
+    """Disconnecting one workspace leaves the other's variables sealed."""
+    home = person.home
+    places = [home.home / "work" / name for name in ("project", "other")]
+    files = []
+    for place in places:
+        (place / ".cursor").mkdir(parents=True)
+        files.append(place / "secrets.txt")
+        files[-1].write_text(f"TEAM_PASSWORD={home.secret(place.name)}\n")
+        entry = {"command": "/usr/bin/true", "args": [place.name], "envFile": str(files[-1])}
+        (place / ".cursor" / "mcp.json").write_text(json.dumps({"mcpServers": {place.name: entry}}))
+    before = [file.read_bytes() for file in files]
+    for place in places:
+        person.take_over("--workspace", place)
+        person.connect("--workspace", place)
+    lib.require(all(file.read_bytes() != old for file, old in zip(files, before)), "nothing was taken out")
+    person.disconnect("--workspace", places[0])
+    lib.require(files[0].read_bytes() == before[0], "the variables did not come back")
+    lib.require(files[1].read_bytes() != before[1], "another workspace's variables came back")
+    person.disconnect("--workspace", places[1])
+    lib.require(files[1].read_bytes() == before[1], "the other variables did not come back")
+
+
 def links_and_modes(person):
     """A link stays a link, a mode stays a mode."""
     home = person.home
@@ -329,6 +373,9 @@ def main():
             test(Person(options.binary.resolve(), Home("claude-desktop", directory / test.__name__, samples())))
     with results.check("two-workspaces"):
         two_workspaces(Person(options.binary.resolve(), Home("claude-code", directory / "two", samples())))
+    for test in (variables_edited, variables_of_two_workspaces):
+        with results.check(test.__name__.replace("_", "-")):
+            test(Person(options.binary.resolve(), Home("cursor", directory / test.__name__, samples())))
     with results.check("second-client"):
         second_client(options.binary.resolve(), directory / "second")
     return results.finish(options.json)

@@ -160,12 +160,13 @@ pub(crate) fn disconnect(config: &Path, disconnect: &Disconnect, output: Output)
         say(&format!("{} is not connected", client.name()));
         return Ok(OK);
     };
-    let mut changes = Vec::new();
+    let (mut changes, mut files) = (Vec::new(), Vec::new());
     for (path, locations) in place::by_file(client, &places) {
         changes.extend(change::disconnecting(&path, &locations, &vault, client.name())?);
+        files.push(path);
     }
     let index = vault.index()?;
-    let env_files = env_file::putting_back(&index, &vault, client)?;
+    let (env_files, all_back) = env_file::putting_back(&index, &vault, client, &files)?;
     if disconnect.dry_run {
         let secrets = vault.of_servers()?;
         changes.iter().for_each(|change| change.show(&secrets));
@@ -186,7 +187,7 @@ pub(crate) fn disconnect(config: &Path, disconnect: &Disconnect, output: Output)
         changes.iter().for_each(Change::say_back);
         say(&format!("start {} again", client.name()));
     }
-    Ok(if changes.iter().all(Change::complete) { OK } else { NEGATIVE })
+    Ok(if all_back && changes.iter().all(Change::complete) { OK } else { NEGATIVE })
 }
 
 /// The state directory; of a configuration that cannot be read, where it is by default.

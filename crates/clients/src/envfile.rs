@@ -100,6 +100,21 @@ impl KeptEnvFile {
         back.collect()
     }
 
+    /// How many of the lines that were taken out a text does not hold.
+    #[must_use]
+    pub fn missing(&self, text: &str) -> usize {
+        self.lines.iter().filter(|(_, line)| !text.lines().any(|one| one == line)).count()
+    }
+
+    /// Keeps the lines an older one holds that neither stand in `base` again nor are taken out anew.
+    pub fn keep_missing(&mut self, older: &Self, base: &str) {
+        let missing = |(instead, line): &&(String, String)| {
+            !base.lines().any(|one| one == line) && !self.lines.iter().any(|(own, _)| own == instead)
+        };
+        let missing: Vec<(String, String)> = older.lines.iter().filter(missing).cloned().collect();
+        self.lines.extend(missing);
+    }
+
     /// How many lines were taken out.
     #[must_use]
     pub fn count(&self) -> usize {

@@ -60,7 +60,11 @@ pub(super) fn taking(
                 .cloned()
                 .collect();
             let reaches_out = wanted.reaches_out(&change.path, path);
-            takings.extend(one(path, &sealed, vault, (wanted, reaches_out))?);
+            let same_file = index.all().filter(|one| one.client == wanted.client.name());
+            let same_file = same_file.filter_map(|one| one.env_file.as_ref());
+            let same_file = same_file.filter(|(one, _)| Path::new(one) == path);
+            let all: Vec<String> = same_file.flat_map(|(_, names)| names.iter().cloned()).collect();
+            takings.extend(one(path, (&sealed, &all), vault, (wanted, reaches_out))?);
         }
     }
     Ok(takings)
@@ -68,7 +72,7 @@ pub(super) fn taking(
 
 fn one(
     path: &Path,
-    sealed: &[String],
+    (sealed, all): (&[String], &[String]),
     vault: &Vault,
     (wanted, reaches_out): (&Wanted<'_>, bool),
 ) -> Result<Option<Taking>, Failure> {
@@ -76,10 +80,9 @@ fn one(
     let shown = path.display();
     let projects = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".env"));
     let Some((now, text)) = read(path)? else { return Ok(None) };
-    let text = match kept(vault, client.name(), path)? {
-        Some(kept) => kept.put_back(&text),
-        None => text,
-    };
+    let older = kept(vault, client.name(), path)?;
+    let standing = text;
+    let text = older.as_ref().map_or_else(|| standing.clone(), |kept| kept.put_back(&standing));
     if sealed.is_empty() {
         return Ok(None);
     }
@@ -90,9 +93,17 @@ fn one(
         ));
         return Ok(None);
     }
-    let (text, kept) = take_out(&path.to_string_lossy(), &text, sealed);
+    let out = |text: &str, name: &String| take_out("", text, std::slice::from_ref(name)).1.count();
+    // What is out already stays out: another server's variables may stand in the same file.
+    let taken = all.iter().filter(|name| out(&standing, name) < out(&text, name));
+    let names: Vec<String> = sealed.iter().chain(taken).cloned().collect();
+    let base = text;
+    let (text, mut kept) = take_out(&path.to_string_lossy(), &base, &names);
     if kept.count() == 0 {
         return Ok(None);
+    }
+    if let Some(older) = &older {
+        kept.keep_missing(older, &base);
     }
     Ok(Some(Taking { path: path.to_path_buf(), now, text, kept }))
 }
@@ -106,26 +117,50 @@ fn read(path: &Path) -> Result<Option<(Vec<u8>, String)>, Failure> {
 }
 
 fn kept(vault: &Vault, client: &str, path: &Path) -> Result<Option<KeptEnvFile>, Failure> {
-    let text = vault.get(&kept_name(client, path))?;
-    Ok(text.and_then(|text| KeptEnvFile::from_text(text.reveal())))
+    let Some(text) = vault.get(&kept_name(client, path))? else { return Ok(None) };
+    let damaged = || Failure::new(IO, format!("what is kept of `{}` cannot be read", path.display()));
+    KeptEnvFile::from_text(text.reveal()).map(Some).ok_or_else(damaged)
 }
 
-/// What disconnecting puts back.
-pub(super) fn putting_back(index: &Index, vault: &Vault, client: Kind) -> Result<Vec<Taking>, Failure> {
-    let mut takings: Vec<Taking> = Vec::new();
-    let of_client = index.all().filter(|one| one.client == client.name());
-    for (path, _) in of_client.filter_map(|one| one.env_file.as_ref()) {
-        let path = Path::new(path);
-        if takings.iter().any(|one| one.path == path) {
-            continue;
-        }
-        let (Some(kept), Some((now, text))) = (kept(vault, client.name(), path)?, read(path)?) else {
-            continue;
-        };
-        let text = kept.put_back(&text);
-        takings.push(Taking { path: path.to_path_buf(), now, text, kept });
+/// What disconnecting puts back of what entries of these files name, and whether that is all.
+pub(super) fn putting_back(
+    index: &Index,
+    vault: &Vault,
+    client: Kind,
+    files: &[PathBuf],
+) -> Result<(Vec<Taking>, bool), Failure> {
+    let mut paths: Vec<&Path> = Vec::new();
+    for imported in index.all().filter(|one| one.client == client.name()) {
+        let here = files.iter().any(|file| file.to_string_lossy() == imported.path.as_str());
+        let path = imported.env_file.as_ref().map(|(path, _)| Path::new(path)).filter(|_| here);
+        paths.extend(path.filter(|path| !paths.contains(path)));
     }
-    Ok(takings)
+    let (mut takings, mut all) = (Vec::new(), true);
+    for path in paths {
+        match back(path, vault, client) {
+            Ok(Some(taking)) => {
+                all &= taking.complete();
+                takings.push(taking);
+            }
+            Ok(None) => {}
+            Err(failure) => {
+                note(&format!(
+                    "{}; nothing of it is put back, what was sealed of it stays sealed",
+                    failure.text()
+                ));
+                all = false;
+            }
+        }
+    }
+    Ok((takings, all))
+}
+
+fn back(path: &Path, vault: &Vault, client: Kind) -> Result<Option<Taking>, Failure> {
+    let Some(kept) = kept(vault, client.name(), path)? else { return Ok(None) };
+    let gone = || Failure::new(IO, format!("`{}` is gone", path.display()));
+    let (now, text) = read(path)?.ok_or_else(gone)?;
+    let text = kept.put_back(&text);
+    Ok(Some(Taking { path: path.to_path_buf(), now, text, kept }))
 }
 
 impl Taking {
@@ -135,12 +170,26 @@ impl Taking {
         if self.now == self.text.as_bytes() { Ok(()) } else { replace(&self.path, &self.now, &self.text) }
     }
 
-    /// Writes the file as it was, then forgets what was sealed of it.
+    /// Whether every line is back.
+    fn complete(&self) -> bool {
+        self.kept.missing(&self.text) == 0
+    }
+
+    /// Writes the file as it was, then forgets what was sealed of it, unless a line could not be put back.
     pub(super) fn put_back(&self, vault: &mut Vault, client: &str) -> Result<(), Failure> {
         if self.now != self.text.as_bytes() {
             replace(&self.path, &self.now, &self.text)?;
         }
-        vault.remove(&kept_name(client, &self.path))
+        if self.complete() {
+            return vault.remove(&kept_name(client, &self.path));
+        }
+        note(&format!(
+            "{}: {} of {} variables were not put back, because the lines in their places were edited; they stay sealed",
+            self.path.display(),
+            self.kept.missing(&self.text),
+            self.kept.count()
+        ));
+        Ok(())
     }
 
     pub(super) fn show(&self) {

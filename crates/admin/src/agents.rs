@@ -156,7 +156,8 @@ impl Admin {
         let detail =
             format!("key {} until {}; earlier keys end {}", key.id.0, key.expires.rfc3339(), end.rfc3339());
         let entry = self.entry(by, "key.rotated", id.to_string(), detail);
-        self.put_agent(turn, agent, entry, Takes::Nothing).await?;
+        let takes = if end <= now { Takes::Keys(id.clone()) } else { Takes::Nothing };
+        self.put_agent(turn, agent, entry, takes).await?;
         Ok(NewAgentKey { agent: id.clone(), key: Secret::new(credential.text), expires: key.expires })
     }
 

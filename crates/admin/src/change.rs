@@ -35,6 +35,8 @@ pub(crate) struct Change {
 pub(crate) enum Takes {
     Nothing,
     Agent(AgentId),
+    /// Keys of this agent, before their time.
+    Keys(AgentId),
     Tools(Vec<ToolRef>),
 }
 
@@ -43,6 +45,7 @@ impl Takes {
         match self {
             Self::Nothing => {}
             Self::Agent(agent) => revocation.agent_removed(agent).await,
+            Self::Keys(agent) => revocation.keys_ended(agent).await,
             Self::Tools(tools) => revocation.tools_withdrawn(tools).await,
         }
     }
@@ -64,9 +67,13 @@ impl Admin {
                     if let Some(loaded) = change.loaded {
                         *sources.lock().unwrap_or_else(PoisonError::into_inner) = loaded;
                     }
+                    let before = ports.snapshots.current().policy.digest();
                     let next = change.next.at(epoch);
                     ports.snapshots.publish(Arc::clone(&next));
                     change.takes.cancel(ports.revocation.as_ref()).await;
+                    if next.policy.digest() != before {
+                        ports.revocation.policies_replaced().await;
+                    }
                     Ok(next)
                 }
                 Err(fault) => Err(fault),

@@ -7,7 +7,7 @@ use ports::upstream::{Answer, Forward, Progress, ResultStream, Sent, UpstreamEve
 use tokio::sync::mpsc;
 
 use crate::driver::Door;
-use crate::open_calls::CancelToken;
+use crate::open_calls::{CancelToken, Told};
 
 /// The open upstream call.
 pub(crate) struct Exchange {
@@ -17,7 +17,12 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    pub(crate) async fn run(self, forward: Forward) -> Result<Answer, UpstreamFault> {
+    /// `stands` says whether the policies in force permit the call still; asked when they were replaced.
+    pub(crate) async fn run(
+        self,
+        forward: Forward,
+        stands: impl Fn() -> bool + Send,
+    ) -> Result<Answer, UpstreamFault> {
         if let Some(reason) = self.cancel.reason() {
             let private = "cancelled before sending".to_owned();
             return Err(UpstreamFault { sent: Sent::No, reason, private });
@@ -25,19 +30,30 @@ impl Exchange {
         let opening = self.door.ports.upstreams.open(forward);
         let mut stream = tokio::select! {
             biased;
-            reason = self.cancel.cancelled() => return Err(stopped(reason)),
+            reason = self.taken_away(&stands) => return Err(stopped(reason)),
             opened = opening => opened?,
         };
         loop {
             tokio::select! {
                 biased;
                 // First: what was taken away is not answered, and no flood of events keeps it from being heard.
-                reason = self.cancel.cancelled() => return Err(stop(stream, reason).await),
+                reason = self.taken_away(&stands) => return Err(stop(stream, reason).await),
                 event = stream.next() => match event {
                     UpstreamEvent::Done(result) => return result,
                     // A full queue means a slow connection: progress is advice and may be dropped.
                     UpstreamEvent::Progress(progress) => drop(self.progress.try_send(progress)),
                 },
+            }
+        }
+    }
+
+    /// Resolves when the call has to stop.
+    async fn taken_away(&self, stands: &(impl Fn() -> bool + Send)) -> Reason {
+        loop {
+            match self.cancel.told().await {
+                Told::Stop(reason) => return reason,
+                Told::LookAgain if stands() => {}
+                Told::LookAgain => return Reason::Revoked,
             }
         }
     }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use model::denial::{Denial, Reason};
+use model::denial::Denial;
 use model::principal::Principal;
 use model::task::Task;
 use ports::Ports;
@@ -18,6 +18,8 @@ use crate::received::Received;
 pub struct Caller {
     pub(crate) principal: Principal,
     pub(crate) snapshot: Arc<Snapshot>,
+    /// What was presented, to be verified again should the picture change under the call.
+    presented: Arc<Presented>,
 }
 
 impl Caller {
@@ -28,20 +30,22 @@ impl Caller {
     pub(crate) async fn verify(ports: &Ports, presented: &Presented) -> Result<Self, Denial> {
         let snapshot = ports.snapshots.current();
         let principal = ports.identity.identify(presented, &snapshot, ports.clock.now()).await?;
-        Ok(Self { principal, snapshot })
+        Ok(Self { principal, snapshot, presented: Arc::new(presented.clone()) })
     }
 
-    /// The same caller under the current picture, after the one it was verified against went stale.
+    /// The same caller under the current picture, after the one it was verified against went stale: what it presented
+    /// is verified again, for a key may have ended with the change.
     ///
     /// # Errors
-    /// `invalid_credential` when the agent was removed meanwhile.
-    pub(crate) fn refresh(&self, ports: &Ports) -> Result<Self, Denial> {
-        let snapshot = ports.snapshots.current();
-        let agent = snapshot.agents.by_name(&self.principal.agent).filter(|agent| agent.removed.is_none());
-        let Some(facts) = agent.map(|agent| Arc::clone(&agent.facts)) else {
-            return Err(Denial::new(Reason::InvalidCredential, "this agent was removed"));
-        };
-        Ok(Self { principal: Principal { facts, ..self.principal.clone() }, snapshot })
+    /// `invalid_credential` when the agent was removed meanwhile, or its key ended.
+    pub(crate) async fn refresh(&self, ports: &Ports) -> Result<Self, Denial> {
+        Self::verify(ports, &self.presented).await
+    }
+
+    /// For tests of single transitions.
+    #[cfg(test)]
+    pub(crate) fn assumed(principal: Principal, snapshot: Arc<Snapshot>) -> Self {
+        Self { principal, snapshot, presented: Arc::new(Presented::Nothing) }
     }
 
     /// Who it is.

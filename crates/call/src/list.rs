@@ -44,7 +44,7 @@ impl Door {
         for _ in 0..DECISIONS_MAX {
             match self.show(&caller, endpoint, &task).await {
                 Ok(Some(listed)) => return Ok(listed),
-                Ok(None) => match caller.refresh(&self.ports) {
+                Ok(None) => match caller.refresh(&self.ports).await {
                     Ok(fresh) => caller = fresh,
                     Err(denial) => return Err(self.refuse_early(place, denial).await),
                 },

@@ -48,8 +48,8 @@ impl Door {
         progress: mpsc::Sender<Progress>,
     ) -> Finished {
         // Listed as open before anything is staged: a revocation that commits after this call's intent finds it.
-        let (id, agent) = (resolved.stamp().id, resolved.principal().agent.clone());
-        let _open = self.open.enter(id, agent, resolved.tool().name.clone(), cancel.clone());
+        let (id, tool) = (resolved.stamp().id, resolved.tool().name.clone());
+        let _open = self.open.enter(id, resolved.principal(), tool, cancel.clone());
         let place = Place::of(&resolved.bound);
         match CatchPanic::new(self.permit(resolved, &cancel)).await {
             Ok(Ok((intended, _reservation))) => self.run(*intended, cancel, progress).await,
@@ -91,7 +91,7 @@ impl Door {
 
     /// Resolves a call anew under the current snapshot, after the one it carried went stale.
     async fn again(&self, resolved: Resolved) -> Result<Resolved, Refused> {
-        let caller = match resolved.bound.identified.caller.refresh(&self.ports) {
+        let caller = match resolved.bound.identified.caller.refresh(&self.ports).await {
             Ok(caller) => caller,
             Err(denial) => return Err(self.refuse_resolved(&resolved, denial).await),
         };
@@ -197,7 +197,8 @@ impl Door {
         };
         let (forwarded, forward) = intended.lease(lease).forward(&self.limits);
         let exchange = Exchange { door: Arc::clone(self), cancel, progress };
-        let result = match CatchPanic::new(exchange.run(forward)).await {
+        let stands = || self.stands(&forwarded.intended);
+        let result = match CatchPanic::new(exchange.run(forward, stands)).await {
             Ok(result) => result.into(),
             Err(_) => {
                 UntrustedResult::Unknown(Reason::Indeterminate, "a panic while the call was open".into())
@@ -222,11 +223,16 @@ impl Door {
                 Err(_) => return Err((Reason::Indeterminate, "a panic while leasing".into())),
             },
         };
-        let policy = &self.ports.snapshots.current().policy;
-        if intended.permitted.stands_under(policy, self.ports.clock.now()) {
+        if self.stands(intended) {
             return Ok(lease);
         }
         Err((Reason::Revoked, "the policies in force by now do not permit it".into()))
+    }
+
+    /// Whether the policies in force permit it still.
+    fn stands(&self, intended: &Intended) -> bool {
+        let policy = &self.ports.snapshots.current().policy;
+        intended.permitted.stands_under(policy, self.ports.clock.now())
     }
 
     async fn record_outcome(&self, id: CallId, labelled: Labelled, upstream_micros: u64) -> Finished {

@@ -126,7 +126,7 @@ pub(crate) fn principal(name: &str) -> Principal {
 }
 
 pub(crate) fn caller(snapshot: &Arc<Snapshot>) -> Caller {
-    Caller { principal: principal("ada"), snapshot: Arc::clone(snapshot) }
+    Caller::assumed(principal("ada"), Arc::clone(snapshot))
 }
 
 pub(crate) fn request(name: &str, arguments: &str) -> ToolCall {

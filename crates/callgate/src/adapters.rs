@@ -1,21 +1,15 @@
 //! The small adapters that need nothing but the process: time, randomness, tasks, the current snapshot.
 
 use std::cell::RefCell;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
-use call::Door;
-use model::denial::Reason;
-use model::ids::AgentId;
 use model::time::Micros;
-use model::tool::ToolRef;
 use ports::BoxFuture;
 use ports::clock::{Clock, Entropy, Spawner};
 use ports::fault::Fault;
-use ports::revocation::Revocation;
 use ports::snapshot::{Snapshot, Snapshots};
-use ports::upstream::Upstreams;
 
 /// The machine's clocks.
 pub(crate) struct SystemClock(Instant);
@@ -112,44 +106,6 @@ impl Snapshots for SnapshotCell {
 
     fn publish(&self, next: Arc<Snapshot>) {
         self.0.store(next);
-    }
-}
-
-/// Cancels through the door and the upstreams, which are made after administration.
-#[derive(Default)]
-pub(crate) struct Revoker {
-    door: OnceLock<Arc<Door>>,
-    upstreams: OnceLock<Arc<dyn Upstreams>>,
-}
-
-impl Revoker {
-    /// Called once, when both exist. Before, nothing can be under way.
-    pub(crate) fn connect(&self, door: Arc<Door>, upstreams: Arc<dyn Upstreams>) {
-        // Set once by the composition root; a second call would change nothing.
-        drop(self.door.set(door));
-        drop(self.upstreams.set(upstreams));
-    }
-}
-
-impl Revocation for Revoker {
-    fn agent_removed<'a>(&'a self, agent: &'a AgentId) -> BoxFuture<'a, ()> {
-        Box::pin(async move {
-            if let Some(door) = self.door.get() {
-                door.open_calls().cancel_agent(agent, Reason::Revoked);
-            }
-            if let Some(upstreams) = self.upstreams.get() {
-                upstreams.forget(agent).await;
-            }
-        })
-    }
-
-    fn tools_withdrawn<'a>(&'a self, tools: &'a [ToolRef]) -> BoxFuture<'a, ()> {
-        if let Some(door) = self.door.get() {
-            for tool in tools {
-                door.open_calls().cancel_tool(tool, Reason::Revoked);
-            }
-        }
-        Box::pin(std::future::ready(()))
     }
 }
 

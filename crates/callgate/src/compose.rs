@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use admin::{Admin, AdminPorts, Policies, Sources, StartFault, Started};
 use broker::StaticBroker;
-use call::Door;
 use call::listings::Listings;
+use call::{Door, Revoker};
 use config::{Config, Transport};
 use identity::Agents;
 use model::tool::ToolRef;
@@ -24,7 +24,7 @@ use server::{OperatorAuthority, OperatorFace, PolicyFiles};
 use store::{OpenFault, OpenOptions, Store};
 use upstream::leash::Leash;
 
-use crate::adapters::{Revoker, SnapshotCell, SystemClock, SystemEntropy, TokioSpawner};
+use crate::adapters::{SnapshotCell, SystemClock, SystemEntropy, TokioSpawner};
 use crate::exit::{CONFIG, DATA, Failure, IO, TRY_AGAIN, UNAVAILABLE};
 use crate::files::PolicyDirectory;
 use crate::sealed::SealedStore;

@@ -1,26 +1,21 @@
-//! The small ports: the current picture with its history, leases, approvals, revocation. Must never decide.
+//! The small ports: the current picture with its history, leases, approvals. Must never decide.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use call::Door;
 use model::approval::{Approval, ApprovalId, ApprovalKey};
 use model::denial::{Denial, Reason};
-use model::ids::{AgentId, CallId};
-use model::tool::ToolRef;
+use model::ids::CallId;
 use ports::BoxFuture;
 use ports::approvals::Approvals;
 use ports::broker::{Broker, Lease, LeaseRequest};
 use ports::fault::Fault;
-use ports::revocation::Revocation;
 use ports::snapshot::{Snapshot, Snapshots};
-use ports::upstream::Upstreams;
 
 use crate::disk::Disk;
 use crate::rng::Rng;
-use crate::upstream::SimUpstreams;
 use crate::world::World;
 
 /// Every picture that was ever current, in order.
@@ -195,41 +190,5 @@ impl Approvals for SimApprovals {
         let of =
             |disk: &Disk| disk.approvals.iter().find(|(kept, _)| kept.id == id).map(|(_, text)| text.clone());
         Box::pin(std::future::ready(self.answer(of)))
-    }
-}
-
-/// Cancels through the door, as the composition root's does.
-#[derive(Default)]
-pub struct SimRevocation {
-    door: OnceLock<Arc<Door>>,
-    upstreams: OnceLock<Arc<SimUpstreams>>,
-}
-
-impl SimRevocation {
-    pub(crate) fn connect(&self, door: &Arc<Door>, upstreams: &Arc<SimUpstreams>) {
-        self.door.get_or_init(|| Arc::clone(door));
-        self.upstreams.get_or_init(|| Arc::clone(upstreams));
-    }
-}
-
-impl Revocation for SimRevocation {
-    fn agent_removed<'a>(&'a self, agent: &'a AgentId) -> BoxFuture<'a, ()> {
-        Box::pin(async move {
-            if let Some(door) = self.door.get() {
-                door.open_calls().cancel_agent(agent, Reason::Revoked);
-            }
-            if let Some(upstreams) = self.upstreams.get() {
-                upstreams.forget(agent).await;
-            }
-        })
-    }
-
-    fn tools_withdrawn<'a>(&'a self, tools: &'a [ToolRef]) -> BoxFuture<'a, ()> {
-        if let Some(door) = self.door.get() {
-            for tool in tools {
-                door.open_calls().cancel_tool(tool, Reason::Revoked);
-            }
-        }
-        Box::pin(std::future::ready(()))
     }
 }

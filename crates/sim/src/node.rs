@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use admin::{Admin, AdminPorts, Policies, Sources, StartFault, Started};
-use call::Door;
 use call::listings::Listings;
+use call::{Door, Revoker};
 use identity::Agents;
 use model::ids::ServerName;
 use model::limits::CallLimits;
@@ -16,7 +16,7 @@ use ports::fault::Fault;
 use ports::record::Record as _;
 
 use crate::clock::{SimClock, SimEntropy};
-use crate::edges::{SimApprovals, SimBroker, SimRevocation, SimSnapshots};
+use crate::edges::{SimApprovals, SimBroker, SimSnapshots};
 use crate::steps::{SimSpawner, Steps};
 use crate::store::{Honesty, SimRecord, SimStore};
 use crate::upstream::{Plan, SimUpstreams};
@@ -85,7 +85,7 @@ impl Node {
         let started = Started::read(store.as_ref(), sources, Policies::Required).await?;
         let snapshots = Arc::new(SimSnapshots::new(Arc::clone(&started.snapshot)));
         world.begin(&snapshots);
-        let revocation = Arc::new(SimRevocation::default());
+        let revocation = Arc::new(Revoker::default());
         let admin = started.admin(AdminPorts {
             control: Arc::clone(&store) as _,
             records: Arc::clone(&store) as _,
@@ -112,7 +112,7 @@ impl Node {
         };
         let limits = CallLimits { open_calls_per_task_max: world.open_calls_max, ..CallLimits::DEFAULT };
         let door = Door::new(ports, limits, Listings::new(started.listed.clone()));
-        revocation.connect(&door, &upstreams);
+        revocation.connect(Arc::clone(&door), Arc::clone(&upstreams) as _);
         let world = Arc::clone(world);
         let node =
             Self { door, admin, store, upstreams, clock, entropy, broker, approvals, spawner, steps, world };

@@ -12,7 +12,7 @@ fn a_revocation_finds_its_calls_and_no_others() {
     let enter = |number, agent: &str, name: &str| {
         let token = CancelToken::default();
         let id = CallId::new(NOW, [number; 10]);
-        (calls.enter(id, principal(agent).agent, tool(name), token.clone()), token)
+        (calls.enter(id, &principal(agent), tool(name), token.clone()), token)
     };
     let (guard, one) = enter(1, "ada", "get_item");
     let (_guard, two) = enter(2, "ada", "get_other");

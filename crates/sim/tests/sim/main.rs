@@ -9,6 +9,8 @@ mod path;
 #[cfg(test)]
 mod random;
 #[cfg(test)]
+mod revoked;
+#[cfg(test)]
 mod setup;
 #[cfg(test)]
 mod unknown;

@@ -1,43 +1,22 @@
 //! What a call meets on its way, one thing at a time.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use call::Finished;
 use ledger::{Body, Outcome, Verdict};
 use model::call::Endpoint;
 use model::denial::Reason;
-use model::ids::CallId;
 use ports::clock::Clock as _;
 use ports::identity::Presented;
 use ports::secret::Secret;
 use sim::edges::{ApprovalsMood, LeaseFault};
 use sim::store::DiskFault;
 use sim::upstream::Plan;
-use sim::{Knobs, Node, World};
 
 use crate::setup::{
-    BY, NO_WRITES, add, agent, at_peace, call, caller, certify, policies, reader, ready, refusal, request,
-    run, server, start, tool, words, world,
+    BY, OPEN, at_peace, bench, call, caller, certify, outcome, reader, refusal, run, server, settle, start,
+    tool, words,
 };
-
-const OPEN: &str = r#"{"id":"open"}"#;
-
-async fn bench(open_calls_max: usize) -> (Arc<World>, Node, Secret) {
-    let world = world(open_calls_max);
-    let node = ready(&world, Knobs::quiet(7)).await;
-    let key = add(&node, "ada", &[]).await;
-    (world, node, key)
-}
-
-fn outcome(world: &World, call: CallId) -> Option<Outcome> {
-    world.disk().outcome(call)
-}
-
-/// Lets everything that can run, run.
-async fn settle() {
-    tokio::time::sleep(Duration::from_millis(50)).await;
-}
 
 #[test]
 fn a_call_is_intended_sent_and_recorded_once() {
@@ -148,82 +127,6 @@ fn a_panic_in_an_adapter_ends_one_call_and_nothing_else() {
         node.approvals.set(ApprovalsMood::AsKept);
         assert!(matches!(call(&node, &key, "alpha__get_item", OPEN).await, Finished::Answered(..)));
         at_peace(&world, &node);
-    });
-}
-
-/// The call is decided, then the world changes before its intent is committed.
-async fn overtaken(change: impl AsyncFnOnce(&Node), name: &str) -> (Arc<World>, Node, Finished) {
-    let (world, node, key) = bench(8).await;
-    let caller = caller(&node, &key).await;
-    node.store.hold(true);
-    let (_, finished) = tokio::join!(change(&node), async {
-        settle().await;
-        let mut handle = node.door.call(caller, request(name, OPEN)).await.expect("it is resolved");
-        handle.detach();
-        settle().await;
-        assert_eq!(node.store.waiting(), 2, "the change waits before the intent");
-        node.store.hold(false);
-        handle.done.await.unwrap()
-    });
-    (world, node, finished)
-}
-
-#[test]
-fn a_call_overtaken_by_a_harmless_change_is_decided_again() {
-    run(async {
-        let change = async |node: &Node| drop(add(node, "bob", &[]).await);
-        let (world, node, finished) = overtaken(change, "alpha__get_item").await;
-        assert!(matches!(finished, Finished::Answered(..)), "{finished:?}");
-        at_peace(&world, &node);
-    });
-}
-
-#[test]
-fn a_call_overtaken_by_a_change_that_forbids_it_is_refused_and_recorded() {
-    run(async {
-        let remove = async |node: &Node| node.admin.remove_agent(BY, &agent("ada")).await.unwrap();
-        let (world, node, finished) = overtaken(remove, "alpha__get_item").await;
-        let refused = refusal(finished);
-        let recorded = world.disk().of(refused.call).count();
-        assert_eq!(recorded, 1, "refused as {} without an entry", refused.denial.reason);
-        assert!(matches!(refused.denial.reason, Reason::InvalidCredential | Reason::Revoked));
-        assert!(world.seen().forwarded.is_empty());
-        at_peace(&world, &node);
-
-        let tighten = async |node: &Node| drop(node.admin.load_policies(policies(NO_WRITES)).await.unwrap());
-        let (world, node, finished) = overtaken(tighten, "alpha__update_item").await;
-        assert_eq!(refusal(finished).denial.reason, Reason::UnknownTool);
-        assert!(world.seen().forwarded.is_empty());
-        at_peace(&world, &node);
-    });
-}
-
-/// The intent is durable and the lease is on its way; then something is taken away.
-async fn revoked(lease: LeaseFault, change: impl AsyncFnOnce(&Node), name: &str) {
-    let (world, node, key) = bench(8).await;
-    node.broker.fail_next(lease);
-    let handle = start(&node, &key, name, OPEN).await.expect("it is staged");
-    settle().await;
-    assert!(world.disk().intent(handle.id).is_some_and(|intent| intent.entry.is_intent()));
-    change(&node).await;
-    let refused = refusal(handle.done.await.unwrap());
-    assert_eq!(refused.denial.reason, Reason::Revoked);
-    assert_eq!(outcome(&world, refused.call), Some(Outcome::NotSent(Reason::Revoked)));
-    assert!(world.seen().forwarded.is_empty(), "nothing was sent");
-    at_peace(&world, &node);
-}
-
-#[test]
-fn what_is_revoked_between_intent_and_sending_is_not_sent() {
-    let name = "alpha__update_item";
-    run(async {
-        let remove = async |node: &Node| node.admin.remove_agent(BY, &agent("ada")).await.unwrap();
-        revoked(LeaseFault::Hangs, remove, name).await;
-        let withdraw =
-            async |node: &Node| node.admin.quarantine(BY, &tool("alpha", "update_item")).await.unwrap();
-        revoked(LeaseFault::Hangs, withdraw, name).await;
-        let tighten = async |node: &Node| drop(node.admin.load_policies(policies(NO_WRITES)).await.unwrap());
-        revoked(LeaseFault::Slow(500), tighten, name).await;
     });
 }
 

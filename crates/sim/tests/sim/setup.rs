@@ -3,13 +3,14 @@
 use std::collections::HashSet;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use admin::{CertifyNamed, NewAgent, Sources};
 use bytes::Bytes;
 use call::{CallHandle, Caller, Finished, Refused};
-use ledger::Body;
+use ledger::{Body, Outcome};
 use model::call::{CallMeta, Endpoint, ToolCall};
-use model::ids::{AgentId, GroupName, ServerName, ToolName};
+use model::ids::{AgentId, CallId, GroupName, ServerName, ToolName};
 use model::json::RawJson;
 use model::limits::JsonLimits;
 use model::tool::ToolRef;
@@ -171,4 +172,24 @@ pub(crate) fn words(world: &World) -> Vec<String> {
         _ => kind.to_owned(),
     };
     disk.entries.iter().map(|kept| word(&kept.entry.body, kept.entry.kind())).collect()
+}
+
+/// Arguments that [`POLICY`] lets write.
+pub(crate) const OPEN: &str = r#"{"id":"open"}"#;
+
+/// A node and the key of its one agent, `ada`.
+pub(crate) async fn bench(open_calls_max: usize) -> (Arc<World>, Node, Secret) {
+    let world = world(open_calls_max);
+    let node = ready(&world, Knobs::quiet(7)).await;
+    let key = add(&node, "ada", &[]).await;
+    (world, node, key)
+}
+
+pub(crate) fn outcome(world: &World, call: CallId) -> Option<Outcome> {
+    world.disk().outcome(call)
+}
+
+/// Lets everything that can run, run.
+pub(crate) async fn settle() {
+    tokio::time::sleep(Duration::from_millis(50)).await;
 }

@@ -7,7 +7,7 @@ use model::call::CallDigest;
 use model::digest::{Commitment, Salt};
 use model::ids::GroupName;
 use model::time::Micros;
-use ports::approvals::{Answering, ApprovalStep};
+use ports::approvals::{Answering, ApprovalStep, Unreadable};
 use ports::fault::Fault;
 use ports::record::{CommitFault, Expect, Item};
 use registry::visible::shortened;
@@ -58,7 +58,7 @@ fn stand(operators: usize, asked: &Approval) -> Option<Stand> {
 }
 
 impl Admin {
-    /// All requests that are kept, oldest first.
+    /// All requests that are kept and can be read, oldest first.
     ///
     /// # Errors
     /// When the store fails.
@@ -67,6 +67,14 @@ impl Admin {
         let kept = self.ports.approvals.all().await?;
         let kept = kept.into_iter().filter(|approval| !approval.forgotten(now));
         Ok(kept.map(|approval| Asked { standing: approval.standing(now), approval }).collect())
+    }
+
+    /// Those that cannot be read: they hide no other, and are deleted when their time is over.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn unreadable_approvals(&self) -> Result<Vec<Unreadable>, AdminError> {
+        Ok(self.ports.approvals.unreadable().await?)
     }
 
     /// The one whose id begins so, with what will run.
@@ -125,13 +133,27 @@ impl Admin {
         let mut found = self.approvals().await?;
         found.retain(|asked| asked.approval.id.begins_with(id));
         match found.len() {
-            0 => Err(no_such(id)),
+            0 => Err(self.unknown(id).await?),
             1 => found.pop().ok_or_else(|| no_such(id)),
             many => Err(AdminError::Refused(format!(
                 "`{}` begins {many} approvals; give more of the id",
                 shown(id)
             ))),
         }
+    }
+
+    /// Why there is none of this id.
+    async fn unknown(&self, id: &str) -> Result<AdminError, AdminError> {
+        let unreadable = self.unreadable_approvals().await?;
+        let meant =
+            unreadable.iter().find_map(|kept| Some((kept.id.filter(|kept| kept.begins_with(id))?, kept)));
+        Ok(match meant {
+            Some((id, kept)) => AdminError::Refused(format!(
+                "approval {id} cannot be read ({}) and cannot be answered; it is deleted an hour after its time",
+                kept.problem
+            )),
+            None => no_such(id),
+        })
     }
 
     /// A yes that could not be used is not taken: who gave it would think that the call can run.

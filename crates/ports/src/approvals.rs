@@ -12,10 +12,23 @@ use crate::fault::Fault;
 pub trait Approvals: Send + Sync {
     /// The last request for exactly this call of this agent and task. None is an answer, not a fault.
     fn last<'a>(&'a self, key: &'a ApprovalKey) -> BoxFuture<'a, Result<Option<Approval>, Fault>>;
-    /// All that are kept, oldest first.
+    /// All that are kept and can be read, oldest first.
     fn all(&self) -> BoxFuture<'_, Result<Vec<Approval>, Fault>>;
+    /// What is kept and cannot be read. It is usable for nothing, and hides nothing else.
+    fn unreadable(&self) -> BoxFuture<'_, Result<Vec<Unreadable>, Fault>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
     /// The canonical arguments of one, whole.
     fn arguments(&self, id: ApprovalId) -> BoxFuture<'_, Result<Option<String>, Fault>>;
+}
+
+/// A request that is kept and cannot be read.
+#[derive(Clone, Debug)]
+pub struct Unreadable {
+    /// Which, if that much of it can be read.
+    pub id: Option<ApprovalId>,
+    /// What is wrong with it.
+    pub problem: Fault,
 }
 
 /// What an item does to an approval, in the transaction of its entry. If that cannot be done any more the item is not

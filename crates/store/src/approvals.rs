@@ -12,7 +12,7 @@ use model::json::{Json, write_string};
 use model::limits::JsonLimits;
 use model::time::Micros;
 use model::tool::{PinnedTool, Risk, ToolRef};
-use ports::approvals::{Answering, ApprovalStep, Asking, Using};
+use ports::approvals::{Answering, ApprovalStep, Asking, Unreadable, Using};
 use ports::fault::Fault;
 use ports::record::CommitFault;
 use rusqlite::{Connection, Params, Row};
@@ -91,10 +91,10 @@ fn forget(connection: &Connection, id: ApprovalId, now: Micros) -> rusqlite::Res
     Ok(())
 }
 
-/// Nothing is kept for long after it is over.
-pub(crate) fn sweep(connection: &Connection, now: Micros) -> rusqlite::Result<()> {
+/// Nothing is kept for long after it is over. How many were deleted.
+pub(crate) fn sweep(connection: &Connection, now: Micros) -> rusqlite::Result<usize> {
     let before = now.plus_seconds(-KEPT_SECONDS).0;
-    sql::APPROVAL_SWEEP.prepare(connection)?.execute((before,)).map(drop)
+    sql::APPROVAL_SWEEP.prepare(connection)?.execute((before,))
 }
 
 /// What an agent has ends with it.
@@ -161,9 +161,23 @@ fn of_id(connection: &Connection, id: ApprovalId) -> rusqlite::Result<Option<Res
     Ok(rows(connection, sql::APPROVAL_OF_ID, (id.call().to_bytes().as_slice(),))?.pop())
 }
 
-/// All of them, oldest first.
+/// All that can be read, oldest first.
 pub(crate) fn all(connection: &Connection) -> Result<Vec<Approval>, Fault> {
-    rows(connection, sql::APPROVAL_ALL, ()).map_err(Fault::new)?.into_iter().collect()
+    Ok(rows(connection, sql::APPROVAL_ALL, ()).map_err(Fault::new)?.into_iter().flatten().collect())
+}
+
+/// The others.
+pub(crate) fn unreadable(connection: &Connection) -> Result<Vec<Unreadable>, Fault> {
+    let mut statement = sql::APPROVAL_ALL.prepare(connection).map_err(Fault::new)?;
+    let mut rows = statement.query(()).map_err(Fault::new)?;
+    let mut out = Vec::new();
+    while let Some(row) = rows.next().map_err(Fault::new)? {
+        if let Err(problem) = approval(row) {
+            let id = row.get(0).ok().map(|id| ApprovalId::of(CallId::from_bytes(id)));
+            out.push(Unreadable { id, problem });
+        }
+    }
+    Ok(out)
 }
 
 /// The arguments of one.

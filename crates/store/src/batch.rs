@@ -6,6 +6,7 @@ use ledger::{Body, Entry, LifecycleBody, TaskPlace, leaf_hash};
 use model::digest::Salt;
 use model::ids::{CallId, Epoch};
 use model::time::Micros;
+use ports::approvals::ApprovalStep;
 use ports::fault::Fault;
 use ports::record::{CommitFault, Expect, Item, Listed, Receipt};
 use rusqlite::Connection;
@@ -16,7 +17,7 @@ use crate::queue::{Change, ControlReply, ItemReply, Work};
 use crate::salts;
 use crate::sql::{Hot, int, kept};
 use crate::tasks::Tasks;
-use crate::{approvals, control};
+use crate::{approvals, connection, control};
 
 /// Every so many batches the watermark is written.
 const WATERMARK_BATCHES: u32 = 64;
@@ -45,6 +46,7 @@ pub(crate) struct State {
 pub(crate) enum Answer {
     Item(ItemReply, Result<Receipt, CommitFault>),
     Control(ControlReply, Result<Epoch, Fault>),
+    Swept(oneshot::Sender<()>),
     Closed(oneshot::Sender<()>),
 }
 
@@ -57,12 +59,22 @@ pub(crate) struct Log {
     batches: u32,
     /// About how many pages were written since the write-ahead log was last moved into the database.
     pages: u32,
+    /// Something was deleted that the write-ahead log still shows.
+    shows_deleted: bool,
 }
 
 impl Log {
     /// On this connection, where this state says.
     pub(crate) fn new(connection: Connection, state: State) -> Self {
-        Self { connection, hot: Hot::new(), state, salts: Vec::new(), batches: 0, pages: 0 }
+        Self {
+            connection,
+            hot: Hot::new(),
+            state,
+            salts: Vec::new(),
+            batches: 0,
+            pages: 0,
+            shows_deleted: false,
+        }
     }
 
     /// Starts a transaction.
@@ -79,23 +91,47 @@ impl Log {
     pub(crate) fn write(&mut self, batch: &mut Vec<Work>, answers: &mut Vec<Answer>) -> rusqlite::Result<()> {
         self.begin()?;
         let mut last = false;
+        let mut now = Micros(0);
         self.pages += PAGES_PER_BATCH + u32::try_from(batch.len()).unwrap_or(u32::MAX) / ENTRIES_PER_PAGE;
         for work in batch.drain(..) {
             answers.push(match work {
-                Work::Item(item, reply) => Answer::Item(reply, self.item(&item)?),
+                Work::Item(item, reply) => {
+                    now = now.max(item.entry.at);
+                    Answer::Item(reply, self.item(&item)?)
+                }
                 Work::Control(change, reply) => Answer::Control(reply, self.change(&change)?),
-                Work::Close(now, reply) => {
-                    self.lifecycle("stopped", String::new(), now)?;
-                    last = true;
+                Work::Sweep(at, reply) => {
+                    self.sweep(at)?;
+                    Answer::Swept(reply)
+                }
+                Work::Close(at, reply) => {
+                    self.lifecycle("stopped", String::new(), at)?;
+                    (last, now) = (true, at);
                     Answer::Closed(reply)
                 }
             });
         }
         self.batches += 1;
         if last || self.batches >= WATERMARK_BATCHES {
+            self.sweep(now)?;
             self.mark()?;
         }
         self.commit()
+    }
+
+    /// Deletes what is so long over that nothing is kept of it.
+    pub(crate) fn sweep(&mut self, now: Micros) -> rusqlite::Result<()> {
+        self.shows_deleted |= approvals::sweep(&self.connection, now)? > 0;
+        Ok(())
+    }
+
+    /// Sees to it that no file shows what was deleted. While somebody reads it is left for the next time: nobody
+    /// waits here.
+    pub(crate) fn erase(&mut self) {
+        if std::mem::take(&mut self.shows_deleted) {
+            self.pages = 0;
+            self.shows_deleted = !connection::empty_wal(&self.connection);
+        }
     }
 
     fn item(&mut self, item: &Item) -> rusqlite::Result<Result<Receipt, CommitFault>> {
@@ -109,6 +145,7 @@ impl Log {
         {
             return Ok(Err(fault));
         }
+        self.shows_deleted |= matches!(item.approval, Some(ApprovalStep::Ask(_) | ApprovalStep::Forget(_)));
         let index = self.append(&item.entry, &item.salts)?;
         if let Some(listed) = &item.listed {
             self.listed(listed)?;

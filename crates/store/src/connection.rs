@@ -20,7 +20,8 @@ pub(crate) fn writer(path: &Path) -> Result<Connection, OpenFault> {
     let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, WRITER_CACHE_KIB)?;
     let fault = |problem| OpenFault::Sqlite { path: path.to_path_buf(), problem };
     // Checkpoints are asked for, between commits: never part of one that somebody waits for in place.
-    for (name, value) in [("synchronous", 2), ("wal_autocheckpoint", 0)] {
+    // What is deleted is overwritten: arguments of calls are among it.
+    for (name, value) in [("synchronous", 2), ("wal_autocheckpoint", 0), ("secure_delete", 1)] {
         set(&connection, name, value).map_err(fault)?;
     }
     let mode: String =
@@ -34,6 +35,15 @@ pub(crate) fn writer(path: &Path) -> Result<Connection, OpenFault> {
             what: format!("asked for journal mode `wal` with synchronous 2, got `{mode}` with {level}"),
         }),
     }
+}
+
+/// Moves the whole write-ahead log into the database and empties its file, unless somebody reads just now.
+pub(crate) fn empty_wal(writer: &Connection) -> bool {
+    let emptied = writer
+        .busy_timeout(Duration::ZERO)
+        .and_then(|()| writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get::<_, i64>(0)));
+    let restored = writer.busy_timeout(BUSY);
+    matches!((emptied, restored), (Ok(0), Ok(())))
 }
 
 /// A connection that cannot write.

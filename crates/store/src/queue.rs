@@ -36,6 +36,8 @@ pub(crate) enum Work {
     Item(Item, ItemReply),
     /// A change of the control state.
     Control(Box<Change>, ControlReply),
+    /// Deletes what need not be kept any more.
+    Sweep(Micros, oneshot::Sender<()>),
     /// The last work there is: the `stopped` entry and a checkpoint.
     Close(Micros, oneshot::Sender<()>),
 }

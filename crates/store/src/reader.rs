@@ -10,7 +10,7 @@ use ledger::view::StoredEntry;
 use model::approval::{Approval, ApprovalId, ApprovalKey};
 use model::ids::{CallId, Epoch};
 use ports::BoxFuture;
-use ports::approvals::Approvals;
+use ports::approvals::{Approvals, Unreadable};
 use ports::control::{Control, ControlChange, ControlState};
 use ports::fault::Fault;
 use ports::record::Records;
@@ -148,6 +148,10 @@ impl Approvals for Reading {
 
     fn all(&self) -> BoxFuture<'_, Result<Vec<Approval>, Fault>> {
         self.ask(approvals::all)
+    }
+
+    fn unreadable(&self) -> BoxFuture<'_, Result<Vec<Unreadable>, Fault>> {
+        self.ask(approvals::unreadable)
     }
 
     fn arguments(&self, id: ApprovalId) -> BoxFuture<'_, Result<Option<String>, Fault>> {

@@ -11,7 +11,6 @@ use model::ids::{CallId, Epoch, TaskId};
 use model::time::Micros;
 use rusqlite::Connection;
 
-use crate::approvals;
 use crate::batch::{Log, State};
 use crate::fault::OpenFault;
 use crate::intents::{self, OpenIntents};
@@ -63,7 +62,7 @@ fn run(owned: Connection, now: Micros, node: &str) -> Result<Log, Trouble> {
     let tasks = tasks(connection, size)?;
     let mut log = Log::new(owned, State { next, epoch, tasks, ..State::default() });
     log.begin()?;
-    approvals::sweep(&log.connection, now)?;
+    log.sweep(now)?;
     finish(&mut log, &open, now)?;
     let detail = if origin == node {
         format!("node `{node}`")

@@ -15,7 +15,7 @@ use model::approval::{Approval, ApprovalId, ApprovalKey};
 use model::ids::{CallId, Epoch};
 use model::time::Micros;
 use ports::BoxFuture;
-use ports::approvals::Approvals;
+use ports::approvals::{Approvals, Unreadable};
 use ports::control::{Control, ControlChange, ControlState};
 use ports::fault::Fault;
 use ports::record::{CommitFault, Item, Pending, Receipt, Record, Records};
@@ -81,6 +81,17 @@ impl Store {
         let closed = closed.await.map_err(|_| Fault::new(self.desk.queue.why()));
         self.end();
         closed
+    }
+
+    /// Deletes the approvals that are so long over that nothing is kept of them, from the files too. Whoever serves asks
+    /// for it from time to time: otherwise only commits do.
+    ///
+    /// # Errors
+    /// [`Fault`] when the store is fenced or closed.
+    pub async fn sweep(&self, now: Micros) -> Result<(), Fault> {
+        let (reply, swept) = oneshot::channel();
+        self.desk.queue.push(Work::Sweep(now, reply))?;
+        swept.await.map_err(|_| Fault::new(self.desk.queue.why()))
     }
 
     /// What `doctor` shows of the store.
@@ -170,6 +181,10 @@ impl Approvals for Store {
 
     fn all(&self) -> BoxFuture<'_, Result<Vec<Approval>, Fault>> {
         self.reading.all()
+    }
+
+    fn unreadable(&self) -> BoxFuture<'_, Result<Vec<Unreadable>, Fault>> {
+        self.reading.unreadable()
     }
 
     fn arguments(&self, id: ApprovalId) -> BoxFuture<'_, Result<Option<String>, Fault>> {

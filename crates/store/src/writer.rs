@@ -107,6 +107,10 @@ fn tell(answer: Answer, log: &mut Log) {
     match answer {
         Answer::Item(reply, result) => drop(reply.send(result)),
         Answer::Control(reply, result) => drop(reply.send(result)),
+        Answer::Swept(reply) => {
+            log.erase();
+            reply.send(()).unwrap_or_default();
+        }
         Answer::Closed(reply) => {
             log.checkpoint(true);
             reply.send(()).unwrap_or_default();

@@ -7,6 +7,7 @@ use model::call::CallDigest;
 use model::digest::Digest;
 use model::json::Json;
 use model::limits::JsonLimits;
+use ports::approvals::Unreadable;
 use registry::visible::{pretty, visible};
 use serde_json::{Value, json};
 
@@ -16,7 +17,10 @@ use super::{ApiError, OperatorFace, show, wire};
 impl OperatorFace {
     pub(super) async fn approvals(&self) -> Result<Value, ApiError> {
         let asked = self.admin.approvals().await?;
-        Ok(json!({"approvals": asked.iter().map(|one| self.line(one)).collect::<Vec<_>>()}))
+        let unreadable = self.admin.unreadable_approvals().await?;
+        let unreadable: Vec<Value> = unreadable.iter().map(unread).collect();
+        let asked: Vec<Value> = asked.iter().map(|one| self.line(one)).collect();
+        Ok(json!({"approvals": asked, "unreadable": unreadable}))
     }
 
     pub(super) async fn show_approval(&self, params: wire::NamedApproval) -> Result<Value, ApiError> {
@@ -104,6 +108,11 @@ impl OperatorFace {
             "used_by": used_by,
         })
     }
+}
+
+fn unread(kept: &Unreadable) -> Value {
+    let id = kept.id.map(|id| id.to_string());
+    json!({"approval": id, "problem": visible(&kept.problem.to_string())})
 }
 
 fn is_answer(entry: &Value) -> bool {

@@ -16,10 +16,10 @@ use ports::record::{CommitFault, Expect, Item, Record};
 
 use super::{Backend, agent, all, call, control_entry, count, intent, item, pinned, wait};
 
-const AT: Micros = Micros(1_795_254_000_000_000);
-const ARGUMENTS: &str = r#"{"text":"π \u202e \"x\""}"#;
+pub(crate) const AT: Micros = Micros(1_795_254_000_000_000);
+pub(crate) const ARGUMENTS: &str = r#"{"text":"π \u202e \"x\""}"#;
 
-fn key(what: u128, of: usize) -> ApprovalKey {
+pub(crate) fn key(what: u128, of: usize) -> ApprovalKey {
     let agent = AgentId::parse(&format!("a{of}")).unwrap();
     let task = TaskId::parse(&format!("agent:{agent}")).unwrap();
     ApprovalKey { call: CallDigest(Digest::of(&what.to_be_bytes())), agent, task }
@@ -56,7 +56,7 @@ fn using(asked: &Approval, by: u128) -> ApprovalStep {
 }
 
 /// An item that does this, at this time.
-fn doing(number: u128, step: ApprovalStep, at: Micros) -> Item {
+pub(crate) fn doing(number: u128, step: ApprovalStep, at: Micros) -> Item {
     let mut item = item(intent(number, 1), Expect::Nothing);
     item.entry.at = at;
     item.approval = Some(step);
@@ -67,7 +67,7 @@ fn take(store: &impl Record, number: u128, step: ApprovalStep, at: Micros) -> Re
     wait(store.stage(doing(number, step, at)).unwrap()).map(drop)
 }
 
-fn ask(store: &impl Record, number: u128, key: ApprovalKey) -> Result<Approval, CommitFault> {
+pub(crate) fn ask(store: &impl Record, number: u128, key: ApprovalKey) -> Result<Approval, CommitFault> {
     let asking = asking(number, key);
     let asked = asking.approval.clone();
     take(store, number, ApprovalStep::Ask(Box::new(asking)), AT).map(|()| asked)

@@ -2,7 +2,7 @@
 //!
 //! Must never know a backend: a store is opened, used through its ports, dropped, and opened again.
 
-mod approvals;
+pub(crate) mod approvals;
 mod build;
 mod control;
 mod record;

@@ -3,6 +3,8 @@
 //! Must never replace a part that can run here: processes are killed, disks fill up, files are copied.
 
 #[cfg(test)]
+mod approvals;
+#[cfg(test)]
 #[path = "../conformance/mod.rs"]
 mod conformance;
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! `callgate approvals`: what waits for a person, and the person's answer. Must never send a yes for a call that was not
 //! shown in full, or whose digest was not given.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
+use registry::visible::shortened;
 use rustix::termios::{QueueSelector, tcflush};
 use serde_json::{Value, json};
 
@@ -12,16 +13,22 @@ use crate::cli::{Approvals, ApprovalsCommand, Approve, Output};
 use crate::exit::{Failure, NEGATIVE, OK, UNAVAILABLE, USAGE, note, put};
 use crate::operate::print;
 use crate::remote::Operator;
-use crate::render::{list, number, table, text, words};
+use crate::render::{list, local, number, table, text, words};
 
 /// How often `watch` looks.
 const WATCH_PERIOD: Duration = Duration::from_millis(300);
+/// Characters of the arguments in the list; `show` has all.
+const ARGUMENTS_CHARS: usize = 60;
+/// How many rows of the list show them: each is asked for.
+const ARGUMENTS_SHOWN: usize = 50;
 
 pub(crate) async fn run(operator: &Operator, approvals: Approvals, output: Output) -> Result<u8, Failure> {
     match approvals.command.unwrap_or(ApprovalsCommand::List { all: false }) {
         ApprovalsCommand::List { all } => {
             let value = kept(operator, all).await?;
-            print(output, &value, lines);
+            let arguments =
+                if output == Output::Human { arguments(operator, &value).await } else { HashMap::new() };
+            print(output, &value, |value| lines(value, &arguments));
         }
         ApprovalsCommand::Show { id } => {
             let value = operator.ask("approvals/show", json!({"id": id})).await?;
@@ -42,7 +49,26 @@ async fn kept(operator: &Operator, all: bool) -> Result<Value, Failure> {
     let value = operator.ask("approvals/list", json!({})).await?;
     let mut kept = list(&value, "approvals").to_vec();
     kept.retain(|one| all || matches!(text(one, "state"), "waiting" | "approved"));
-    Ok(json!({"approvals": kept}))
+    Ok(json!({"approvals": kept, "unreadable": list(&value, "unreadable")}))
+}
+
+/// The beginning of what each would run with.
+async fn arguments(operator: &Operator, kept: &Value) -> HashMap<String, String> {
+    let mut begun = HashMap::new();
+    for one in list(kept, "approvals").iter().take(ARGUMENTS_SHOWN) {
+        let id = text(one, "approval");
+        // One that went away meanwhile has none to show.
+        if let Ok(shown) = operator.ask("approvals/show", json!({"id": id})).await {
+            begun.insert(id.to_owned(), begin(text(&shown, "arguments_text")));
+        }
+    }
+    begun
+}
+
+/// The arguments on one line, as far as there is room.
+fn begin(arguments: &str) -> String {
+    let line = arguments.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    shortened(&line, ARGUMENTS_CHARS)
 }
 
 async fn approve(operator: &Operator, approve: Approve, output: Output) -> Result<u8, Failure> {
@@ -92,10 +118,15 @@ async fn watch(operator: &Operator, output: Output) -> Result<u8, Failure> {
     let mut seen = HashSet::new();
     loop {
         let value = operator.ask("approvals/list", json!({})).await?;
+        for one in list(&value, "unreadable") {
+            if seen.insert(one.to_string()) {
+                note(&unread(one));
+            }
+        }
         for one in list(&value, "approvals").iter().filter(|one| text(one, "state") == "waiting") {
             let id = text(one, "approval");
             if seen.insert(id.to_owned()) {
-                meet(operator, id, output, asks).await?;
+                meet(operator, id, output, asks).await;
             }
         }
         tokio::time::sleep(WATCH_PERIOD).await;
@@ -103,11 +134,17 @@ async fn watch(operator: &Operator, output: Output) -> Result<u8, Failure> {
 }
 
 /// Shows a new one, and takes an answer where there is somebody to give one.
-async fn meet(operator: &Operator, id: &str, output: Output, asks: bool) -> Result<(), Failure> {
-    let shown = operator.ask("approvals/show", json!({"id": id})).await?;
+///
+/// It may go away while it is shown or read: that ends nothing, the next one is waited for all the same. A daemon that
+/// is gone is noticed by who asks for the list.
+async fn meet(operator: &Operator, id: &str, output: Output, asks: bool) {
+    let shown = match operator.ask("approvals/show", json!({"id": id})).await {
+        Ok(shown) => shown,
+        Err(failure) => return failure.print(),
+    };
     print(output, &shown, |shown| format!("{}\n", in_full(shown)));
     if !asks {
-        return Ok(());
+        return;
     }
     let (verb, params) = match asked("[y] let it run once, [n] reject, [Enter] leave it waiting:").as_str() {
         "y" | "Y" | "yes" => ("approvals/approve", json!({"id": id, "call": text(&shown, "call")})),
@@ -115,42 +152,52 @@ async fn meet(operator: &Operator, id: &str, output: Output, asks: bool) -> Resu
             let said = asked("what to tell the agent (may be empty):");
             ("approvals/reject", json!({"id": id, "note": said}))
         }
-        _ => return Ok(()),
+        _ => return,
     };
     match operator.ask(verb, params).await {
         Ok(value) => put(&format!("{}\n", answered(&value))),
-        // It may have ended while it was read: the next one is waited for all the same.
         Err(failure) => failure.print(),
     }
-    Ok(())
 }
 
-fn lines(value: &Value) -> String {
-    let kept = list(value, "approvals");
+fn lines(value: &Value, arguments: &HashMap<String, String>) -> String {
+    let mut shown = rows(list(value, "approvals"), arguments);
+    for one in list(value, "unreadable") {
+        shown.push('\n');
+        shown.push_str(&unread(one));
+    }
+    shown
+}
+
+fn unread(one: &Value) -> String {
+    let (id, problem) = (text(one, "approval"), text(one, "problem"));
+    let id = if id.is_empty() { "one" } else { id };
+    format!(
+        "cannot be read: {id}: {problem}; it can be used for nothing and is deleted an hour after its time"
+    )
+}
+
+fn rows(kept: &[Value], arguments: &HashMap<String, String>) -> String {
     if kept.is_empty() {
         return "nothing waits for an approval".to_owned();
     }
     let rows: Vec<Vec<String>> = kept
         .iter()
         .map(|one| {
-            let cells = [
-                text(one, "approval"),
-                text(one, "state"),
-                text(one, "agent"),
-                text(one, "tool"),
-                text(one, "until"),
-            ];
+            let (id, until) = (text(one, "approval"), local(text(one, "until")));
+            let begun = arguments.get(id).map_or("…", String::as_str);
+            let cells = [id, text(one, "state"), text(one, "agent"), &until, text(one, "tool"), begun];
             cells.iter().map(|cell| (*cell).to_owned()).collect()
         })
         .collect();
-    table(&["APPROVAL", "STATE", "AGENT", "TOOL", "UNTIL"], &rows)
+    table(&["APPROVAL", "STATE", "AGENT", "UNTIL", "TOOL", "ARGUMENTS"], &rows)
 }
 
 /// Everything, nothing shortened. What the agent wrote stands behind a bar.
 fn in_full(value: &Value) -> String {
     let mut rows = vec![
         ("approval", text(value, "approval").to_owned()),
-        ("state", format!("{}, until {}", text(value, "state"), text(value, "until"))),
+        ("state", format!("{}, until {}", text(value, "state"), local(text(value, "until")))),
         ("agent", with(text(value, "agent"), "owner", text(value, "owner"))),
         ("task", text(value, "task").to_owned()),
         ("tool", format!("{} (risk {})", text(value, "tool"), text(value, "risk"))),
@@ -168,7 +215,7 @@ fn in_full(value: &Value) -> String {
     }
     if let Some(answer) = value.get("answer").filter(|answer| answer.is_object()) {
         let said = with(text(answer, "by"), "said", text(answer, "note"));
-        rows.push(("answered", format!("{} by {said}", text(answer, "at"))));
+        rows.push(("answered", format!("{} by {said}", local(text(answer, "at")))));
     }
     rows.retain(|(_, cell)| !cell.is_empty());
     let mut lines: Vec<String> = rows.iter().map(|(name, cell)| format!("{name:<14} {cell}")).collect();
@@ -182,7 +229,7 @@ fn with(what: &str, name: &str, more: &str) -> String {
 }
 
 fn answered(value: &Value) -> String {
-    let (id, until) = (text(value, "approval"), text(value, "until"));
+    let (id, until) = (text(value, "approval"), local(text(value, "until")));
     if text(value, "state") == "approved" {
         return format!("{id} is approved: the agent can make this call once, until {until}");
     }

@@ -41,6 +41,7 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
 
 pub(crate) fn status(value: &Value) -> String {
     let mut lines = vec![
+        format!("daemon       {}", daemon(value.get("daemon").filter(|daemon| daemon.is_object()))),
         format!("epoch        {}", number(value, "epoch")),
         format!("policies     {} ({})", number(value, "policies"), text(value, "policy_set")),
         format!(
@@ -56,6 +57,22 @@ pub(crate) fn status(value: &Value) -> String {
     lines.extend(set_aside.iter().filter_map(Value::as_str).map(|notice| format!("set aside    {notice}")));
     lines.extend(waiting(list(value, "quarantined")));
     lines.join("\n")
+}
+
+fn daemon(daemon: Option<&Value>) -> String {
+    let Some(daemon) = daemon else {
+        return "none runs: `callgate up` starts it, and connected clients do when they need it".to_owned();
+    };
+    let how = match daemon.get("on_demand") {
+        Some(Value::Bool(true)) => "on demand, by a client",
+        _ => "with `callgate up`",
+    };
+    format!("process {}, started {how} at {}", number(daemon, "pid"), local(text(daemon, "since")))
+}
+
+/// A moment as the clock here shows it. JSON has it exactly.
+pub(crate) fn local(rfc3339: &str) -> String {
+    store::local_time(rfc3339).unwrap_or_else(|| rfc3339.to_owned())
 }
 
 /// The tools that wait for a person, and what to do.
@@ -387,5 +404,21 @@ fn plain(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn status_says_whether_a_daemon_runs_since_when_and_who_started_it() {
+        let of = |daemon: Value| status(&json!({"daemon": daemon})).lines().next().unwrap().to_owned();
+        assert!(of(Value::Null).starts_with("daemon       none runs"));
+        let since = "2026-11-21T09:15:07.123456Z";
+        let by_hand = of(json!({"pid": 71, "since": since, "on_demand": false}));
+        assert!(by_hand.contains("process 71, started with `callgate up` at "), "{by_hand}");
+        assert!(by_hand.ends_with(":07"), "to the second: {by_hand}");
+        assert!(of(json!({"pid": 71, "since": since, "on_demand": true})).contains("on demand"));
     }
 }

@@ -25,6 +25,8 @@ const DRAIN: Duration = Duration::from_secs(30);
 const BODY_WITHIN: Duration = Duration::from_secs(30);
 /// How often counted noise is written, if there is any.
 const NOISE_PERIOD: Duration = Duration::from_secs(10);
+/// How often approvals that are long over are deleted, whether or not anybody asks for one.
+const SWEEP_PERIOD: Duration = Duration::from_secs(15);
 
 pub(crate) async fn run(path: &Path, up: &cli::Up) -> Result<u8, Failure> {
     let outcome = serve_until_stopped(path, up).await;
@@ -63,13 +65,17 @@ async fn serve(config: &Config, node: &Node, up: &cli::Up) -> Result<(), Failure
         faces.spawn(serve_tcp(listener, Arc::clone(&agents), limits, stopped.clone()));
     }
     faces.spawn(serve_unix(locals, Arc::clone(&agents), limits, stopped.clone()));
-    faces.spawn(serve_unix(operators, node.operator_face(authority), ListenLimits::default(), stopped));
+    let face = node.operator_face(authority);
+    let on_demand = up.idle().is_some();
+    face.served_by(server::Daemon { pid: std::process::id(), since: node.clock.now(), on_demand });
+    faces.spawn(serve_unix(operators, face, ListenLimits::default(), stopped));
     greet(node, address, state);
     if up.detached {
         Report::ready();
     }
     let refreshing = tokio::spawn(refresh_all(Arc::clone(&node.upstreams), Arc::clone(&node.admin)));
     let noise = tokio::spawn(flush_noise(Arc::clone(&node.door)));
+    let sweeping = tokio::spawn(sweep(Arc::clone(&node.store), Arc::clone(&node.clock)));
     let notify = notify::desktop(Arc::clone(&node.admin), Arc::clone(&node.clock));
     let notices = config.notify.desktop.then(|| tokio::spawn(notify));
     tokio::select! {
@@ -78,6 +84,7 @@ async fn serve(config: &Config, node: &Node, up: &cli::Up) -> Result<(), Failure
     }
     refreshing.abort();
     noise.abort();
+    sweeping.abort();
     notices.inspect(tokio::task::JoinHandle::abort);
     // The sockets are ours until the lock is given back. Nobody new comes in while the others are waited for.
     for socket in [credential::agents_socket(state), credential::socket(state)] {
@@ -166,6 +173,13 @@ async fn flush_noise(door: Arc<call::Door>) {
     loop {
         tokio::time::sleep(NOISE_PERIOD).await;
         door.noise().flush(door.ports(), false);
+    }
+}
+
+async fn sweep(store: Arc<store::Store>, clock: Arc<dyn ports::clock::Clock>) {
+    // A store that cannot be written ends the daemon otherwise.
+    while store.sweep(clock.now()).await.is_ok() {
+        tokio::time::sleep(SWEEP_PERIOD).await;
     }
 }
 

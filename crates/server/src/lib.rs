@@ -15,4 +15,4 @@ mod stall;
 pub use agents::{AgentFace, FaceSettings};
 pub use body::ReplyBody;
 pub use listen::{Face, ListenLimits, Shutdown, serve_tcp, serve_unix};
-pub use operator::{OperatorFace, PolicyFiles, authority::OperatorAuthority};
+pub use operator::{Daemon, OperatorFace, PolicyFiles, authority::OperatorAuthority};

@@ -9,13 +9,14 @@ pub mod authority;
 mod show;
 mod wire;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use admin::{Admin, AdminError};
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
+use model::time::Micros;
 use policy::PolicySource;
 use ports::BoxFuture;
 use ports::identity::Presented;
@@ -47,6 +48,18 @@ pub struct OperatorFace {
     upstreams: Arc<dyn Upstreams>,
     files: Arc<dyn PolicyFiles>,
     authority: OperatorAuthority,
+    daemon: OnceLock<Daemon>,
+}
+
+/// The process that serves, for `status`.
+#[derive(Clone, Copy, Debug)]
+pub struct Daemon {
+    /// Its number.
+    pub pid: u32,
+    /// When it began to serve.
+    pub since: Micros,
+    /// A client started it, and it ends when there is none for a while.
+    pub on_demand: bool,
 }
 
 /// Why a request was not carried out, with a word for scripts.
@@ -105,7 +118,12 @@ impl OperatorFace {
         files: Arc<dyn PolicyFiles>,
         authority: OperatorAuthority,
     ) -> Arc<Self> {
-        Arc::new(Self { admin, upstreams, files, authority })
+        Arc::new(Self { admin, upstreams, files, authority, daemon: OnceLock::new() })
+    }
+
+    /// This face is served, by this daemon. What was said first stays.
+    pub fn served_by(&self, daemon: Daemon) {
+        self.daemon.get_or_init(|| daemon);
     }
 
     /// Carries out one request of a proven operator: `verb` such as `agents/add`, and its parameters.

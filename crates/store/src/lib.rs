@@ -14,6 +14,7 @@ mod facts;
 mod fault;
 pub mod health;
 mod intents;
+mod local_time;
 mod migrate;
 mod queue;
 mod reader;
@@ -26,5 +27,6 @@ mod writer;
 
 pub use facts::Facts;
 pub use fault::OpenFault;
+pub use local_time::local_time;
 pub use reader::Reading;
 pub use store::{OpenOptions, Store};

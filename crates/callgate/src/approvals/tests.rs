@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use admin::Policies;
 use model::agent_key::{CredentialKind, NewCredential};
@@ -21,7 +22,9 @@ struct Home(PathBuf);
 
 impl Home {
     fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("callgate-approvals-{}", std::process::id()));
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("callgate-approvals-{}-{number}", std::process::id()));
         std::fs::create_dir_all(path.join("policies")).unwrap();
         std::fs::write(path.join("callgate.toml"), "").unwrap();
         Self(path)
@@ -120,4 +123,35 @@ fn a_person_is_shown_everything_and_what_the_agent_wrote_stands_behind_a_bar() {
     assert!(text.contains(&format!("  |   \"text\": \"{long}\"")), "nothing is cut");
     let (_, arguments) = text.split_once("as the agent wrote them:\n").unwrap();
     assert!(arguments.lines().all(|line| line.starts_with("  | ")));
+}
+
+#[tokio::test]
+async fn a_request_that_went_away_does_not_end_the_watch() {
+    let home = Home::new();
+    let config = files::config(&home.0.join("callgate.toml")).unwrap();
+    let operator = Operator::reach(&config).await.unwrap();
+    let gone = operator.ask("approvals/show", json!({"id": "apr_01KAJ5W7Y0Q2S7M4F1N8ZB3C6D"})).await;
+    assert_eq!(gone.unwrap_err().code, NEGATIVE);
+    // Returns, and so would the next one be shown.
+    meet(&operator, "apr_01KAJ5W7Y0Q2S7M4F1N8ZB3C6D", Output::Json, false).await;
+    operator.close().await.unwrap();
+}
+
+#[test]
+fn the_list_shows_the_tool_the_beginning_of_the_arguments_and_the_time_here_and_names_what_cannot_be_read() {
+    let value = json!({
+        "approvals": [{
+            "approval": "apr_01", "state": "waiting", "agent": "ada", "tool": "git__push",
+            "until": "2026-11-21T09:15:07.123456Z",
+        }],
+        "unreadable": [{"approval": "apr_02", "problem": "an approval's risk class is none"}],
+    });
+    let begun =
+        begin("{\n  \"remote\": \"origin\",\n  \"text\": \"long and longer and longer and longer still\"\n}");
+    assert_eq!(begun, r#"{ "remote": "origin", "text": "long and longer and longer an…"#);
+    let shown = lines(&value, &HashMap::from([("apr_01".to_owned(), begun.clone())]));
+    let (row, unread) = (shown.lines().nth(1).unwrap(), shown.lines().nth(2).unwrap());
+    assert!(row.contains("git__push") && row.ends_with(&begun), "{row}");
+    assert!(row.contains(":07 ") && !row.contains(".123456"), "to the second: {row}");
+    assert!(unread.contains("apr_02") && unread.contains("risk class"), "{unread}");
 }

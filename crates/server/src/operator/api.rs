@@ -54,7 +54,15 @@ impl OperatorFace {
         let size = self.admin.records().size().await.map_err(ApiError::unavailable)?;
         let notices: Vec<String> = snapshot.policy.notices().iter().map(ToString::to_string).collect();
         let quarantined = snapshot.catalog.all().filter(|r| r.status == ToolStatus::Quarantined).count();
+        let daemon = self.daemon.get().map(|daemon| {
+            json!({
+                "pid": daemon.pid,
+                "since": daemon.since.rfc3339(),
+                "on_demand": daemon.on_demand,
+            })
+        });
         Ok(json!({
+            "daemon": daemon,
             "epoch": snapshot.epoch.0,
             "policies": snapshot.policy.policy_count(),
             "policy_set": snapshot.policy.digest().to_string(),

@@ -50,6 +50,7 @@ impl Sealed {
         place.make()?;
         place.check()?;
         if let Some(sealed) = Self::read(&place)? {
+            place.clear_leftovers()?;
             return Ok(sealed);
         }
         let lock = place.lock()?;
@@ -67,6 +68,7 @@ impl Sealed {
         let mut sealed = Self { place, key, records: Records::new() };
         sealed.store(Records::new())?;
         drop(lock);
+        sealed.place.clear_leftovers()?;
         Ok(sealed)
     }
 
@@ -76,7 +78,12 @@ impl Sealed {
     /// As for [`Sealed::open`].
     pub fn open_existing(directory: &Path) -> Result<Option<Self>, SealedFault> {
         let place = Place::new(directory);
-        if place.check()? { Self::read(&place) } else { Ok(None) }
+        let sealed = if place.check()? { Self::read(&place)? } else { None };
+        if sealed.is_some() {
+            // Where nothing can be written it stays: what is read does not depend on it.
+            place.clear_leftovers().unwrap_or_default();
+        }
+        Ok(sealed)
     }
 
     fn read(place: &Place) -> Result<Option<Self>, SealedFault> {

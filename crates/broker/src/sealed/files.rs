@@ -12,6 +12,9 @@ use zeroize::Zeroizing;
 use super::crypt::{KEY_BYTES, Key, fill};
 use super::fault::SealedFault;
 
+/// Files while they are written.
+const NEW: [&str; 2] = ["key.new", "store.new"];
+
 /// The files of one store.
 #[derive(Clone)]
 pub(super) struct Place {
@@ -98,6 +101,21 @@ impl Place {
         self.sync()
     }
 
+    /// Removes what a killed writer left beside the whole files: another name of the key, or a half-written store. Only
+    /// where key and store were read.
+    pub(super) fn clear_leftovers(&self) -> Result<(), SealedFault> {
+        let left = || NEW.map(|name| self.directory.join(name)).into_iter().filter(|path| there(path));
+        if left().next().is_none() {
+            return Ok(());
+        }
+        // Whoever is writing just now has the lock; what is there once it is ours is nobody's.
+        let _lock = self.lock()?;
+        for path in left() {
+            std::fs::remove_file(&path).map_err(SealedFault::io(&path))?;
+        }
+        self.sync()
+    }
+
     fn sync(&self) -> Result<(), SealedFault> {
         sync(&self.directory)
     }
@@ -131,6 +149,10 @@ impl Place {
         std::fs::remove_file(&new).map_err(SealedFault::io(&new))?;
         self.sync()
     }
+}
+
+fn there(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok()
 }
 
 /// The names in a directory are durable when this returns.

@@ -265,3 +265,32 @@ fn any_flipped_missing_or_added_byte_is_noticed() {
         *other.get_mut(at).unwrap() ^= 1;
     }
 }
+
+#[test]
+fn what_a_killed_start_or_writer_left_is_cleared_by_the_next_opening() {
+    // Killed between the link and the removal: the key has a second name, and there is no store yet.
+    let scratch = two();
+    std::fs::remove_file(scratch.0.join("store")).unwrap();
+    std::fs::hard_link(scratch.0.join("key"), scratch.0.join("key.new")).unwrap();
+    let key = scratch.bytes("key");
+    drop(scratch.open());
+    assert!(!scratch.0.join("key.new").exists());
+    assert_eq!(scratch.bytes("key"), key, "the key is the same one");
+    // The same with a store, as releases before this one left it, and half a store beside it.
+    for open in [(|scratch| drop(scratch.open())) as fn(&Scratch), |scratch| {
+        assert!(Sealed::open_existing(&scratch.0).unwrap().is_some());
+    }] {
+        let scratch = two();
+        std::fs::hard_link(scratch.0.join("key"), scratch.0.join("key.new")).unwrap();
+        scratch.write("store.new", b"half");
+        open(&scratch);
+        let left = ["key.new", "store.new"].map(|name| scratch.0.join(name).exists());
+        assert_eq!(left, [false, false]);
+        assert_eq!(get(&scratch.open(), "a").as_deref(), Some("first value"));
+    }
+    // Without its key nothing is removed: what is left may be all there is.
+    let scratch = two();
+    std::fs::rename(scratch.0.join("key"), scratch.0.join("key.new")).unwrap();
+    assert!(matches!(scratch.fault(), SealedFault::KeyMissing { .. }));
+    assert!(scratch.0.join("key.new").exists());
+}

@@ -18,6 +18,26 @@ const FLUSHES: usize = 15;
 const SLOW: Duration = Duration::from_millis(20);
 const MIB: u64 = 1 << 20;
 
+/// What must be the user's alone, below the state directory, which itself is the first.
+const PRIVATE: [&str; 16] = [
+    "",
+    "callgate.db",
+    "callgate.db-wal",
+    "callgate.db-shm",
+    "store.lock",
+    "daemon.log",
+    "operator.key",
+    "admin.sock",
+    "agents.sock",
+    "sealed",
+    "sealed/key",
+    "sealed/key.new",
+    "sealed/lock",
+    "sealed/store",
+    "sealed/store.new",
+    "work",
+];
+
 pub(super) fn look(found: &mut Findings, state: &Path) {
     let shown = state.display();
     let about = match std::fs::metadata(state) {
@@ -43,19 +63,8 @@ pub(super) fn look(found: &mut Findings, state: &Path) {
 
 /// What must be this user's alone.
 fn private(found: &mut Findings, state: &Path) {
-    let kept = [
-        "",
-        "callgate.db",
-        "operator.key",
-        "admin.sock",
-        "agents.sock",
-        "sealed",
-        "sealed/key",
-        "sealed/store",
-        "work",
-    ];
     let mut exposed = 0;
-    for name in kept {
+    for name in PRIVATE {
         let path = if name.is_empty() { state.to_path_buf() } else { state.join(name) };
         let Ok(about) = std::fs::symlink_metadata(&path) else { continue };
         let (mode, shown) = (about.permissions().mode() & 0o777, path.display());
@@ -162,6 +171,8 @@ fn health(found: &mut Findings, file: &Path) {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
     use crate::doctor::finding::Level;
     use crate::style::Style;
@@ -181,5 +192,45 @@ mod tests {
         assert!(!found.text(Style::PLAIN).contains("chmod"));
         assert_eq!(std::fs::read_dir(&state).unwrap().count(), 0, "nothing is left behind");
         std::fs::remove_dir(&state).unwrap();
+    }
+
+    /// A directory of its own, removed at the end.
+    struct Scratch(PathBuf);
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            drop(std::fs::remove_dir_all(&self.0));
+        }
+    }
+
+    #[test]
+    fn each_file_that_others_can_read_is_a_problem_with_its_command() {
+        let scratch = Scratch(std::env::temp_dir().join(format!("callgate-modes-{}", std::process::id())));
+        let state = scratch.0.clone();
+        let mode = |path: &Path, mode| {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap()
+        };
+        for directory in [state.clone(), state.join("sealed")] {
+            std::fs::create_dir(&directory).unwrap();
+            mode(&directory, 0o700);
+        }
+        let files =
+            ["callgate.db", "callgate.db-wal", "callgate.db-shm", "daemon.log", "sealed/key", "sealed/store"];
+        for name in files {
+            std::fs::write(state.join(name), "").unwrap();
+            mode(&state.join(name), 0o600);
+        }
+        let shown = || {
+            let mut found = Findings::default();
+            private(&mut found, &state);
+            found.text(Style::PLAIN)
+        };
+        assert!(!shown().contains("chmod"), "{}", shown());
+        for name in files {
+            let path = state.join(name);
+            mode(&path, 0o640);
+            assert!(shown().contains(&format!("chmod go-rwx {}", path.display())), "{name}: {}", shown());
+            mode(&path, 0o600);
+        }
     }
 }

@@ -53,10 +53,10 @@ def memory(pid):
 class Wrapped:
     """A client by hand: lines to a shim, lines from it, each waited for with a deadline."""
 
-    def __init__(self, setup, *arguments, agent="ada", server="slow"):
+    def __init__(self, setup, *arguments, agent="ada", server="slow", env=None):
         self.argv = setup.argv(*(arguments or ("--agent", agent, "--server", server)))
         self.child = subprocess.Popen(self.argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                      stderr=subprocess.PIPE, env=lib.clean_env(), start_new_session=True)
+                                      stderr=subprocess.PIPE, env=lib.clean_env(**(env or {})), start_new_session=True)
         self.lines = queue.Queue()
         self.next_id = 0
         threading.Thread(target=self.read, daemon=True).start()
@@ -123,7 +123,8 @@ class Setup:
         stubborn = f"trap '' TERM; {sys.executable} {lib.E2E / 'servers' / 'upstream.py'} stdio; while :; do sleep 0.2; done"
         self.stubborn_mark = stubborn
         slow = [sys.executable, lib.E2E / "servers" / "upstream.py", "stdio", "--journal", self.journal]
-        self.gate = Gate(binary, directory / "gate", {"filesystem": self.filesystem.table, "slow": {"command": slow},
+        self.gate = Gate(binary, directory / "gate", {"filesystem": self.filesystem.table,
+                                                        "slow": {"command": slow, "env_pass": ["E2E_NAMED"]},
                                                         "stubborn": {"command": ["sh", "-c", stubborn]}})
         self.shims = []
         self.gate.json("servers", "refresh")
@@ -265,6 +266,70 @@ def check_killed_daemon(results, setup):
             require(len(unknown) == 1 + modern, f"{len(unknown)} unknown outcomes")
         with results.check(f"killed-daemon/{era}-ends"):
             require(shim.end() == 0, "exit code")
+
+
+def check_environment(results, setup):
+    """A daemon gets of its first client's environment what everybody has and what the configuration names."""
+    setup.close()
+    with results.check("environment/only-what-is-named-reaches-the-daemon"):
+        env = {"E2E_NAMED": "passed-on", "E2E_OTHER": "of-one-client", "LC_TIME": "C", "LD_PRELOAD": "", "SSH_AUTH_SOCK": "/x"}
+        shim = Wrapped(setup, env=env)
+        shim.initialize()
+        require("result" in shim.call("echo", {"text": "a"}), "not served")
+        found = pathlib.Path(f"/proc/{setup.daemon()}/environ").read_bytes().decode().split("\0")
+        names = {entry.split("=", 1)[0] for entry in found if entry}
+        require({"PATH", "HOME", "LC_TIME", "E2E_NAMED"} <= names, names)
+        require(not {"E2E_OTHER", "LD_PRELOAD", "SSH_AUTH_SOCK"} & names, names)
+        child = pathlib.Path(f"/proc/{setup.children()[0]}/environ").read_bytes()
+        require(b"E2E_NAMED=passed-on" in child, "the server does not get what its configuration passes on")
+        shim.end()
+
+
+SILENT_SECONDS = 32
+
+
+def check_stopped_daemon(results, setup):
+    """SIGSTOP: whoever waits is told within a bounded time, a cancellation works, and what is there afterwards goes on."""
+    shims = {era: Wrapped(setup) for era in ("legacy", "modern", "cancelled", "listed")}
+    for shim in shims.values():
+        shim.initialize()
+        require("result" in shim.call("echo", {"text": "a"}), "not served")
+    asked, arrived = {}, len(setup.arrived())
+    for era in ("legacy", "modern", "cancelled"):
+        meta = {"_meta": META} if era == "modern" else {}
+        asked[era] = shims[era].start("tools/call", {"name": "slow", "arguments": {"seconds": 60}, **meta})
+    lib.wait_for("the slow calls to arrive", lambda: len(setup.arrived()) == arrived + 3)
+    daemon = setup.daemon()
+    os.kill(daemon, signal.SIGSTOP)
+    began = time.monotonic()
+    try:
+        shims["cancelled"].send(method="notifications/cancelled", params={"requestId": asked["cancelled"]})
+        asked["listed"] = shims["listed"].start("tools/list")
+        shims["new"] = Wrapped(setup)
+        asked["new"] = shims["new"].start("initialize", {"protocolVersion": "2025-11-25", "capabilities": {},
+                                                         "clientInfo": {"name": "t", "version": "1"}})
+        for era in ("legacy", "modern", "listed", "new"):
+            with results.check(f"stopped-daemon/{era}-is-told-in-time"):
+                answer = shims[era].receive(max(1, SILENT_SECONDS - (time.monotonic() - began)))
+                require(answer["id"] == asked[era], answer)
+                text = answer["error"]["message"]
+                require("no sign of life" in text and f"kill -CONT {daemon}" in text, text)
+        with results.check("stopped-daemon/the-next-request-is-told-too"):
+            answer = shims["listed"].ask("tools/list", seconds=SILENT_SECONDS)
+            text = answer["error"]["message"]
+            require("no sign of life" in text and str(daemon) in text, text)
+    finally:
+        os.kill(daemon, signal.SIGCONT)
+    with results.check("stopped-daemon/a-cancelled-request-has-no-answer-and-nobody-waits"):
+        answer = shims["cancelled"].call("echo", {"text": "b"})
+        require(answer["result"]["content"][0]["text"] == "echo: b", answer)
+    with results.check("stopped-daemon/goes-on-when-it-does"):
+        for era in ("legacy", "modern", "listed"):
+            answer = shims[era].call("echo", {"text": era}, era == "modern")
+            require(answer["result"]["content"][0]["text"] == f"echo: {era}", answer)
+        require(setup.daemon() == daemon, "another daemon")
+    with results.check("stopped-daemon/shims-end"):
+        require(all(shim.end() == 0 for shim in shims.values()), "exit codes")
 
 
 def check_leash(results, setup):
@@ -466,7 +531,7 @@ def main():
     setups = []
     try:
         setups.append(Setup(options.binary, directory / "main"))
-        for check in (check_six, check_killed_daemon, check_leash, check_killed_shim, check_cancel, check_end, check_identity, check_words):
+        for check in (check_environment, check_six, check_killed_daemon, check_stopped_daemon, check_leash, check_killed_shim, check_cancel, check_end, check_identity, check_words):
             with results.check(f"{check.__name__}/ran"):
                 check(results, setups[0])
         with results.check("check_clients/ran"):

@@ -3,6 +3,7 @@
 
 mod daemon;
 mod door;
+mod environment;
 mod lines;
 mod message;
 mod open;

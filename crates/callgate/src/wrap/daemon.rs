@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, oneshot};
 
 use super::door::Door;
+use super::environment;
 use crate::detach::Report;
 use crate::exit::TRY_AGAIN;
 
@@ -52,11 +53,18 @@ impl Daemon {
         if let Some((_, why)) = failed.as_ref().filter(|(when, _)| *when >= asked) {
             return Err(why.clone());
         }
-        let started = tokio::time::timeout(WITHIN, self.start(door)).await;
-        let why = match started {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(why)) => why,
-            Err(_) => format!("it did not answer within {} s", WITHIN.as_secs()),
+        let mut held = None;
+        let started = tokio::time::timeout(WITHIN, self.start(door, &mut held)).await;
+        let why = match (started, held) {
+            (Ok(Ok(())), _) => return Ok(()),
+            (Ok(Err(why)), _) => why,
+            (Err(_), Some(held)) => {
+                format!(
+                    "{held}; it gave no sign of life for {} s: it may be stopped, or hang",
+                    WITHIN.as_secs()
+                )
+            }
+            (Err(_), None) => format!("it did not answer within {} s", WITHIN.as_secs()),
         };
         let text = format!(
             "callgate could not be started: {why}; `callgate --config {} up` shows it, {} has its log",
@@ -67,14 +75,18 @@ impl Daemon {
         Err(text)
     }
 
-    async fn start(&self, door: &Door) -> Result<(), String> {
+    /// `held` says who has the store meanwhile, if it is somebody else.
+    async fn start(&self, door: &Door, held: &mut Option<String>) -> Result<(), String> {
         loop {
             if door.answers().await {
                 return Ok(());
             }
             match self.launch()?.await {
                 Ok(Report::Ready) => {}
-                Ok(Report::Failed { code: TRY_AGAIN, .. }) => wait(door).await,
+                Ok(Report::Failed { code: TRY_AGAIN, text }) => {
+                    *held = Some(text);
+                    wait(door).await;
+                }
                 Ok(Report::Failed { text, .. }) => return Err(text),
                 Ok(Report::Nothing) | Err(_) => return Err(self.last_words()),
             }
@@ -93,6 +105,8 @@ impl Daemon {
             .arg(&self.config)
             .args(["up", "--on-demand", "--detach", "--idle-seconds", &self.idle.as_secs().to_string()])
             .current_dir(&self.state)
+            .env_clear()
+            .envs(environment::of_daemon(&self.config))
             .stdin(Stdio::null())
             .stdout(writer)
             .stderr(log)

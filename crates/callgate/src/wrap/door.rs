@@ -18,6 +18,11 @@ const AGENT: HeaderName = HeaderName::from_static("callgate-agent");
 
 /// Time for a sign of life.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+/// How often a daemon that is waited for is asked for one, ...
+const LOOK: Duration = Duration::from_secs(8);
+/// ... and how often in a row it may owe it: a daemon that is stopped or hangs is noticed within 30 s, however long the
+/// call may take that is waited for.
+const MISSES_MAX: u32 = 3;
 
 /// The way to one server through the daemon, as one agent.
 pub(super) struct Door {
@@ -34,6 +39,8 @@ pub(super) enum DoorFault {
     Away,
     /// It went away after something may have been sent.
     Lost,
+    /// It is there and gives no sign of life. What was sent may still happen.
+    Silent(Option<i32>),
     /// It cannot be used. Nothing was sent.
     Unusable(String),
 }
@@ -59,6 +66,28 @@ impl Door {
     pub(super) async fn answers(&self) -> bool {
         let asked = self.exchange(Method::GET, "/healthz", Bytes::new(), HeaderMap::new());
         matches!(tokio::time::timeout(ANSWERS_WITHIN, asked).await, Ok(Ok(_)))
+    }
+
+    /// Does something with the daemon, for as long as it gives signs of life.
+    pub(super) async fn watched<T>(
+        &self,
+        doing: impl Future<Output = Result<T, DoorFault>>,
+    ) -> Result<T, DoorFault> {
+        tokio::select! {
+            done = doing => done,
+            process = self.silence() => Err(DoorFault::Silent(process)),
+        }
+    }
+
+    /// Resolves once the daemon owes several signs of life; with its process, if that can be told.
+    async fn silence(&self) -> Option<i32> {
+        let mut misses = 0;
+        while misses < MISSES_MAX {
+            tokio::time::sleep(LOOK).await;
+            misses = if self.answers().await { 0 } else { misses + 1 };
+        }
+        let stream = tokio::time::timeout(ANSWERS_WITHIN, self.connect()).await.ok()?.ok()?;
+        stream.peer_cred().ok()?.pid()
     }
 
     /// Posts one message.

@@ -50,13 +50,19 @@ impl Open {
             .is_some()
     }
 
+    /// Gives a request up, whichever way it is taken back: the daemon could not be told.
+    pub(super) fn give_up(&self, id: &RequestId) {
+        let request = self.all().get(id).map(Arc::clone);
+        request.inspect(|request| request.cancelled.notify_one());
+    }
+
     fn all(&self) -> MutexGuard<'_, HashMap<RequestId, Arc<Request>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Place<'_> {
-    /// Resolves when the request is taken back by ending its connection.
+    /// Resolves when the request is taken back by ending its connection, or given up.
     pub(super) async fn cancelled(&self) {
         self.request.cancelled.notified().await;
     }
@@ -76,12 +82,14 @@ mod tests {
     async fn only_the_named_request_is_taken_back() {
         let open = Open::default();
         let (one, two) = (RequestId::ours(1), RequestId::ours(2));
-        let (first, _second) = (open.enter(&one, true).unwrap(), open.enter(&two, false).unwrap());
+        let (first, second) = (open.enter(&one, true).unwrap(), open.enter(&two, false).unwrap());
         assert!(open.enter(&one, true).is_none());
         assert!(!open.cancel(&RequestId::ours(3)) && !open.cancel(&two));
         assert!(open.cancel(&one));
         first.cancelled().await;
         drop(first);
+        open.give_up(&two);
+        second.cancelled().await;
         assert!(!open.waits(&one) && open.waits(&two));
         assert!(open.enter(&one, true).is_some());
     }

@@ -21,6 +21,8 @@ use super::target::Target;
 
 /// A cancellation can overtake its call on the way: it is said once more after this.
 const ONCE_MORE: Duration = Duration::from_millis(200);
+/// Time for telling the daemon of a cancellation; after that the request is given up here.
+const CANCEL_WITHIN: Duration = Duration::from_secs(5);
 /// Tries of one message: the daemon can go away and come back meanwhile.
 const TRIES: u32 = 3;
 
@@ -87,7 +89,8 @@ impl Shim {
         let Some(id) = message.kind.id().cloned() else { return self.tell(message).await };
         let place = self.open.enter(&id, message.modern.is_some());
         let carried = self.request(&message, turn);
-        // Of the stateless revision a request is taken back by closing its connection.
+        // Of the stateless revision a request is taken back by closing its connection; any that the daemon cannot be
+        // told of is given up.
         let taken_back = async {
             match &place {
                 Some(place) => place.cancelled().await,
@@ -131,8 +134,9 @@ impl Shim {
         if self.doubted.load(Ordering::Relaxed) && !self.door.answers().await {
             return Err(DoorFault::Away);
         }
-        let tried = self.exchange(message).await;
-        self.doubted.store(matches!(tried, Err(DoorFault::Lost | DoorFault::Away)), Ordering::Relaxed);
+        let tried = self.door.watched(self.exchange(message)).await;
+        let doubted = matches!(tried, Err(DoorFault::Lost | DoorFault::Away | DoorFault::Silent(_)));
+        self.doubted.store(doubted, Ordering::Relaxed);
         tried
     }
 
@@ -165,19 +169,20 @@ impl Shim {
         let before = session.begin(message.text.clone());
         if !before.is_empty() {
             // The client began anew; what it had ends.
-            drop(self.door.delete(before).await);
+            drop(self.door.watched(self.door.delete(before)).await);
         }
-        let mut answer = self.door.post(message.text.clone(), HeaderMap::new()).await;
+        let post = || self.door.watched(self.door.post(message.text.clone(), HeaderMap::new()));
+        let mut answer = post().await;
         for _ in 1..TRIES {
             match answer {
                 Err(DoorFault::Away | DoorFault::Lost) => self.daemon.ensure(&self.door).await?,
-                Ok(_) | Err(DoorFault::Unusable(_)) => break,
+                Ok(_) | Err(DoorFault::Silent(_) | DoorFault::Unusable(_)) => break,
             }
-            answer = self.door.post(message.text.clone(), HeaderMap::new()).await;
+            answer = post().await;
         }
         let answer = answer.map_err(words)?;
         let (status, head) = (answer.response.status(), answer.response.headers().clone());
-        let body = reply::whole(answer).await.map_err(words)?;
+        let body = self.door.watched(reply::whole(answer)).await.map_err(words)?;
         session.keep(&head, &body, &self.limits);
         self.answer(&message.kind, status, body).await;
         Ok(())
@@ -218,10 +223,13 @@ impl Shim {
         if self.open.cancel(id) {
             return;
         }
-        self.post_note(message).await;
-        tokio::time::sleep(ONCE_MORE).await;
-        if self.open.waits(id) {
-            self.post_note(message).await;
+        let told = async {
+            self.attempt(message).await?;
+            tokio::time::sleep(ONCE_MORE).await;
+            if self.open.waits(id) { self.attempt(message).await } else { Ok(()) }
+        };
+        if !matches!(tokio::time::timeout(CANCEL_WITHIN, told).await, Ok(Ok(()))) {
+            self.open.give_up(id);
         }
     }
 
@@ -256,6 +264,18 @@ fn words(fault: DoorFault) -> String {
     match fault {
         DoorFault::Away => "the callgate daemon is not there; try again".to_owned(),
         DoorFault::Lost => LOST.to_owned(),
+        DoorFault::Silent(process) => {
+            let (who, fix) = match process {
+                Some(process) => (
+                    format!("the callgate daemon, process {process},"),
+                    format!(
+                        "`kill -CONT {process}` lets it go on if it is stopped, `kill -KILL {process}` ends it"
+                    ),
+                ),
+                None => ("the callgate daemon".to_owned(), "end it, then try again".to_owned()),
+            };
+            format!("{who} gives no sign of life; what was asked for may still happen; {fix}")
+        }
         DoorFault::Unusable(why) => format!("callgate: {why}"),
     }
 }

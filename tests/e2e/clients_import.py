@@ -137,15 +137,18 @@ def one_after_the_other(person):
 
 
 def two_workspaces(person):
-    """Connecting a second workspace of one file leaves the first one's entries connected and sealed."""
+    """Connecting or disconnecting a workspace of one file leaves another's entries connected and sealed, also where
+    they have the same names; `--all` is for every workspace."""
     home = person.home
     whole = json.loads(home.before)
     own = whole["projects"][str(home.workspace)]["mcpServers"]
     other = home.home / "work" / "other"
     other.mkdir()
-    name, entry = "theirs", {"command": "/usr/bin/true", "env": {"SERVICE_API_KEY": home.secret("theirs")}}
-    own["ours"] = {"command": "/usr/bin/true", "env": {"SERVICE_API_KEY": home.secret("ours")}}
-    whole["projects"][str(other)] = {"mcpServers": {name: entry}}
+    theirs = {name: {"command": "/usr/bin/true", "args": ["theirs"], "env": {"SERVICE_API_KEY": home.secret(f"theirs-{name}")}}
+              for name in ("theirs", "same")}
+    for name in ("ours", "same"):
+        own[name] = {"command": "/usr/bin/true", "args": ["ours"], "env": {"SERVICE_API_KEY": home.secret(f"ours-{name}")}}
+    whole["projects"][str(other)] = {"mcpServers": theirs}
     before = json.dumps(whole, indent=2).encode()
     home.file.write_bytes(before)
     for workspace in (home.workspace, other):
@@ -153,12 +156,46 @@ def two_workspaces(person):
     for workspace in (home.workspace, other, home.workspace):
         person.connect("--workspace", workspace)
     no_leak(person)
-    person.disconnect()
+    out = person.disconnect("--workspace", home.workspace)
+    lib.require(f"theirs, same of {other} stay connected" in out or f"same, theirs of {other} stay connected" in out, out)
+    now = json.loads(home.file.read_text())
+    lib.require(now["mcpServers"] == whole["mcpServers"], "the person's own entries are not what they were")
+    lib.require(now["projects"][str(home.workspace)] == whole["projects"][str(home.workspace)], "not what it was")
+    left = now["projects"][str(other)]["mcpServers"]
+    lib.require(all("wrap" in left[name]["args"] for name in theirs), f"the other workspace is disconnected: {left}")
+    between = home.file.read_bytes()
+    lib.require("is not connected" in person.disconnect("--workspace", home.workspace), "connected twice")
+    lib.require(home.file.read_bytes() == between, "disconnecting twice changed the file")
+    person.disconnect("--workspace", other)
     lib.require(home.file.read_bytes() == before, "the file differs from what it was")
+    for workspace in (home.workspace, other):
+        person.connect("--workspace", workspace)
+    person.disconnect("--all")
+    lib.require(home.file.read_bytes() == before, "the file differs from what it was after `--all`")
 
 
-def taken_out_and_connected_again(person):
-    """What a person took out of the connected file stays sealed when it is connected again."""
+def gone_for_good(person):
+    """An entry that a person took out is said once; everything else comes back, and that is a success."""
+    home = person.home
+    person.take_over()
+    person.connect()
+    value = json.loads(home.file.read_text())
+    del value["mcpServers"]["memory"]
+    home.file.write_text(json.dumps(value))
+    # Connecting again does not lose it: only disconnecting does.
+    person.connect()
+    out = person.disconnect()
+    lib.require("memory is not put back: it was taken out of the file" in out, out)
+    wanted = json.loads(home.before)["mcpServers"]
+    del wanted["memory"]
+    lib.require(home.entries() == wanted, home.file.read_text())
+    out = person.disconnect()
+    lib.require("memory" not in out and "is not connected" in out, out)
+
+
+def taken_out_and_back(person):
+    """What a person took out of the connected file stays sealed when it is connected again, and comes back with its
+    entry."""
     home = person.home
     person.take_over()
     person.connect()
@@ -167,8 +204,6 @@ def taken_out_and_connected_again(person):
     home.file.write_text(json.dumps(value))
     person.connect()
     person.connect()
-    out = person.disconnect(code=1)
-    lib.require("memory stays as it is: it was taken out" in out, out)
     value = json.loads(home.file.read_text())
     value["mcpServers"]["memory"] = was
     home.file.write_text(json.dumps(value))
@@ -368,7 +403,7 @@ def main():
     for kind in KINDS:
         with results.check(f"{kind}/there-and-back"):
             there_and_back(Person(options.binary.resolve(), Home(kind, directory, samples())))
-    for test in (edited, edited_and_connected_again, one_after_the_other, taken_out_and_connected_again, links_and_modes, rotated, one_of_two, grown, stopped, refused):
+    for test in (edited, edited_and_connected_again, one_after_the_other, gone_for_good, taken_out_and_back, links_and_modes, rotated, one_of_two, grown, stopped, refused):
         with results.check(test.__name__.replace("_", "-")):
             test(Person(options.binary.resolve(), Home("claude-desktop", directory / test.__name__, samples())))
     with results.check("two-workspaces"):

@@ -8,15 +8,15 @@ mod env_file;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use clients::{Kind, Places, ShimEntry};
+use clients::{Kind, Places, SealedText, ShimEntry};
 use serde_json::{Value, json};
 
 use crate::cli::Output;
-use crate::exit::{Failure, NEGATIVE, OK, note, put, say};
+use crate::exit::{Failure, IO, NEGATIVE, OK, note, put, say};
 use crate::files;
 use crate::import::place::{self, ClientFile};
 use crate::import::vault::{self, Vault};
-use crate::import::{kind, write};
+use crate::import::{kind, tools, write};
 
 use change::Change;
 
@@ -30,15 +30,8 @@ Examples:
 Only servers that `callgate import` took over are connected. What the file held is kept in the sealed store. End the
 client first if it writes its own file while it runs, and start it again afterwards.")]
 pub(crate) struct Connect {
-    /// claude-desktop, claude-code, cursor, vscode or codex.
-    #[arg(value_parser = kind, value_name = "CLIENT")]
-    client: Kind,
-    /// Where the assistant works; without, this directory.
-    #[arg(long, value_name = "DIR")]
-    workspace: Option<PathBuf>,
-    /// Show the change, and do nothing.
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    what: What,
     /// Only this server, by its name in the client or in Callgate; may be repeated.
     #[arg(long = "server", value_name = "NAME")]
     servers: Vec<String>,
@@ -61,6 +54,16 @@ pub(crate) enum EnvFiles {
 
 #[derive(Args)]
 pub(crate) struct Disconnect {
+    #[command(flatten)]
+    what: What,
+    /// The entries of every workspace, not only of this one.
+    #[arg(long)]
+    all: bool,
+}
+
+/// What is connected or disconnected.
+#[derive(Args)]
+struct What {
     /// claude-desktop, claude-code, cursor, vscode or codex.
     #[arg(value_parser = kind, value_name = "CLIENT")]
     client: Kind,
@@ -74,19 +77,19 @@ pub(crate) struct Disconnect {
 
 /// `callgate connect`.
 pub(crate) async fn connect(config: &Path, connect: Connect, output: Output) -> Result<u8, Failure> {
+    let what = &connect.what;
     let config_path = std::path::absolute(config).unwrap_or_else(|_| config.to_path_buf());
     let config = files::config(&config_path)?;
-    let places = place::places(connect.workspace.as_deref())?;
+    let places = place::places(what.workspace.as_deref())?;
     let import_first = || {
-        let text =
-            format!("nothing was imported from {} yet; run `callgate import {0}`", connect.client.name());
+        let text = format!("nothing was imported from {} yet; run `callgate import {0}`", what.client.name());
         Failure::new(NEGATIVE, text)
     };
     let mut vault = Vault::open_existing(&config.store.path)?.ok_or_else(import_first)?;
     let index = vault.index()?;
     let program = program()?;
     let wanted = change::Wanted {
-        client: connect.client,
+        client: what.client,
         program: &program,
         config: &config_path.to_string_lossy(),
         servers: &config.servers.iter().map(|server| server.name.as_str().to_owned()).collect::<Vec<_>>(),
@@ -94,7 +97,7 @@ pub(crate) async fn connect(config: &Path, connect: Connect, output: Output) -> 
         index: &index,
     };
     let mut changes = Vec::new();
-    for (path, locations) in place::by_file(connect.client, &places) {
+    for (path, locations) in place::by_file(what.client, &places) {
         if let Some(change) = change::connecting(&path, &locations, &wanted, &vault)? {
             changes.push(change);
         }
@@ -104,22 +107,22 @@ pub(crate) async fn connect(config: &Path, connect: Connect, output: Output) -> 
         return Err(import_first());
     }
     let wanted_files =
-        env_file::Wanted { client: connect.client, how: connect.env_files, workspace: &places.workspace };
+        env_file::Wanted { client: what.client, how: connect.env_files, workspace: &places.workspace };
     let env_files = env_file::taking(&changes, &index, &vault, &wanted_files)?;
-    if connect.dry_run {
+    if what.dry_run {
         let secrets = vault.of_servers()?;
         changes.iter().for_each(|change| change.show(&secrets));
         env_files.iter().for_each(env_file::Taking::show);
         return Ok(OK);
     }
-    agent::ensure(&config, connect.client.name()).await?;
+    agent::ensure(&config, what.client.name()).await?;
     for change in &changes {
-        change.carry_out(&mut vault, connect.client.name())?;
+        change.carry_out(&mut vault)?;
     }
     for taking in &env_files {
-        taking.carry_out(&mut vault, connect.client.name())?;
+        taking.carry_out(&mut vault, what.client.name())?;
     }
-    said(&changes, &env_files, connect.client, &vault, output)
+    said(&changes, &env_files, what.client, &vault, output)
 }
 
 fn said(
@@ -130,8 +133,7 @@ fn said(
     output: Output,
 ) -> Result<u8, Failure> {
     if output == Output::Json {
-        let changes: Vec<Value> = changes.iter().map(Change::report).collect();
-        put(&json!({"client": client.name(), "files": changes}).to_string());
+        report(changes, client);
         return Ok(OK);
     }
     let secrets = vault.of_servers()?;
@@ -153,21 +155,30 @@ fn program() -> Result<String, Failure> {
 
 /// `callgate disconnect`. Needs neither the daemon nor a configuration that is right.
 pub(crate) fn disconnect(config: &Path, disconnect: &Disconnect, output: Output) -> Result<u8, Failure> {
-    let places = place::places(disconnect.workspace.as_deref())?;
-    let client = disconnect.client;
+    let Disconnect { what, all } = disconnect;
+    let places = place::places(what.workspace.as_deref())?;
+    let client = what.client;
     let vault = Vault::open_existing(&state_of(config))?;
     let Some(mut vault) = vault else {
         say(&format!("{} is not connected", client.name()));
         return Ok(OK);
     };
-    let (mut changes, mut files) = (Vec::new(), Vec::new());
-    for (path, locations) in place::by_file(client, &places) {
-        changes.extend(change::disconnecting(&path, &locations, &vault, client.name())?);
-        files.push(path);
-    }
     let index = vault.index()?;
-    let (env_files, all_back) = env_file::putting_back(&index, &vault, client, &files)?;
-    if disconnect.dry_run {
+    let locations = client.locations(&places);
+    let here = |path: &Path, at: &[String]| {
+        *all || locations.iter().any(|location| location.path == path && location.holds(at))
+    };
+    let format = locations.first().map_or(clients::Format::Json, |location| location.format);
+    let asked = change::Asked { client, format, entry: &here };
+    let mut files: Vec<PathBuf> = place::by_file(client, &places).into_iter().map(|(path, _)| path).collect();
+    let elsewhere = index.all().filter(|one| *all && one.client == client.name());
+    files.extend(elsewhere.map(|one| PathBuf::from(&one.path)));
+    let mut changes = Vec::new();
+    for path in tools::once(files.into_iter()) {
+        changes.extend(change::disconnecting(&path, &asked, &vault)?);
+    }
+    let (env_files, all_back) = env_file::putting_back(&index, &vault, &asked);
+    if what.dry_run {
         let secrets = vault.of_servers()?;
         changes.iter().for_each(|change| change.show(&secrets));
         return Ok(OK);
@@ -176,18 +187,29 @@ pub(crate) fn disconnect(config: &Path, disconnect: &Disconnect, output: Output)
         taking.put_back(&mut vault, client.name())?;
     }
     for change in &changes {
-        change.put_back(&mut vault, client.name())?;
+        change.put_back(&mut vault)?;
     }
+    said_back(&changes, client, output);
+    Ok(if all_back && changes.iter().all(Change::complete) { OK } else { NEGATIVE })
+}
+
+fn report(changes: &[Change], client: Kind) {
+    let changes: Vec<Value> = changes.iter().map(Change::report).collect();
+    put(&json!({"client": client.name(), "files": changes}).to_string());
+}
+
+fn said_back(changes: &[Change], client: Kind, output: Output) {
     if output == Output::Json {
-        let changes: Vec<Value> = changes.iter().map(Change::report).collect();
-        put(&json!({"client": client.name(), "files": changes}).to_string());
-    } else if changes.is_empty() {
+        report(changes, client);
+        return;
+    }
+    if changes.iter().all(Change::idle) {
         say(&format!("{} is not connected", client.name()));
-    } else {
-        changes.iter().for_each(Change::say_back);
+    }
+    changes.iter().for_each(Change::say_back);
+    if !changes.iter().all(Change::idle) {
         say(&format!("start {} again", client.name()));
     }
-    Ok(if all_back && changes.iter().all(Change::complete) { OK } else { NEGATIVE })
 }
 
 /// The state directory; of a configuration that cannot be read, where it is by default.
@@ -296,6 +318,18 @@ pub(crate) fn clients(output: Output) -> Result<u8, Failure> {
         }
     }
     Ok(OK)
+}
+
+/// What is wrong with a file.
+fn wrong(path: &Path, problem: &dyn std::fmt::Display) -> Failure {
+    Failure::new(IO, format!("`{}`: {problem}", path.display()))
+}
+
+/// What is kept of a file.
+fn kept<T: SealedText>(vault: &Vault, client: &str, path: &Path) -> Result<Option<T>, Failure> {
+    let Some(text) = vault.get(&kept_name(client, path))? else { return Ok(None) };
+    let damaged = || Failure::new(IO, format!("what is kept of `{}` cannot be read", path.display()));
+    T::from_text(text.reveal()).map(Some).ok_or_else(damaged)
 }
 
 /// Where a file's old text is kept.

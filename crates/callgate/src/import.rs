@@ -7,7 +7,7 @@ pub(crate) mod gather;
 mod permits;
 pub(crate) mod place;
 mod plan;
-mod tools;
+pub(crate) mod tools;
 pub(crate) mod vault;
 pub(crate) mod write;
 

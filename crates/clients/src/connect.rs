@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::document::{Document, DocumentFault, Edit, Form, Format, LIMITS, apply, with};
 use crate::entry::ShimEntry;
+use crate::index::SealedText;
 
 /// Larger files are put back from the entries' texts alone, which gives the same bytes.
 const ORIGINAL_MAX: usize = 2 << 20;
@@ -53,10 +54,26 @@ pub struct Connected {
 /// An entry that was not put back.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Left {
-    /// Its name.
-    pub name: String,
+    /// The path of names to it.
+    pub at: Vec<String>,
     /// Why.
-    pub because: &'static str,
+    pub because: Because,
+}
+
+/// Why an entry was not put back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Because {
+    /// The person took it out: there is no place to put it back to.
+    #[error("it was taken out of the file")]
+    TakenOut,
+    /// The person made something else of it.
+    #[error(
+        "it was changed in the file; take it out of the file, or put the connected entry back, and disconnect again"
+    )]
+    Changed,
+    /// The same entry in a form that the old text does not fit.
+    #[error("it is written in another form now; write it as `connect` did, and disconnect again")]
+    OtherForm,
 }
 
 /// A file put back.
@@ -103,6 +120,44 @@ pub fn connect(
     Ok(Connected { text, kept: Kept { path: path.to_owned(), original, written, pieces } })
 }
 
+/// A file of which some entries were put back.
+pub struct Disconnected {
+    /// The file as it becomes.
+    pub restored: Restored,
+    /// The entries that are what they were.
+    pub back: Vec<Vec<String>>,
+    /// What is kept of the file from now on; none when nothing of it is connected or can still be put back.
+    pub kept: Option<Kept>,
+}
+
+/// Puts back the entries that are asked for. The others stay connected, and stay kept. An entry that was taken out of
+/// the file is not kept any longer: it is said once.
+///
+/// # Errors
+/// [`DocumentFault`] when the entries cannot be put back safely; then nothing is.
+pub fn disconnect(
+    document: &Document,
+    format: Format,
+    kept: &Kept,
+    wanted: &dyn Fn(&[String]) -> bool,
+) -> Result<Disconnected, DocumentFault> {
+    let (asked, mut rest): (Vec<Piece>, Vec<Piece>) =
+        kept.pieces.iter().cloned().partition(|piece| wanted(&piece.at));
+    let original = if rest.is_empty() { kept.original.clone() } else { None };
+    let part = Kept { original, pieces: asked, ..kept.clone() };
+    let restored = restore(document, format, &part)?;
+    let left = |piece: &Piece| restored.left.iter().find(|left| left.at == piece.at);
+    let back =
+        part.pieces.iter().filter(|piece| left(piece).is_none()).map(|piece| piece.at.clone()).collect();
+    let waits = |piece: &Piece| left(piece).is_some_and(|left| left.because != Because::TakenOut);
+    rest.extend(part.pieces.iter().filter(|piece| waits(piece)).cloned());
+    // Once the rest is back as well, the file is its very first text again.
+    let original = kept.original.clone().filter(|_| restored.exact);
+    let written = Digest::of(restored.text.as_bytes()).to_string();
+    let kept = Kept { path: kept.path.clone(), original, written, pieces: rest };
+    Ok(Disconnected { restored, back, kept: (!kept.pieces.is_empty()).then_some(kept) })
+}
+
 /// Puts a file back: whole when it is what was written, else only the entries that are still ours.
 ///
 /// # Errors
@@ -114,21 +169,21 @@ pub fn restore(document: &Document, format: Format, kept: &Kept) -> Result<Resto
     }
     let (mut edits, mut left, mut wanted) = (Vec::new(), Vec::new(), document.tree().clone());
     for piece in &kept.pieces {
-        let mut leave = |because| left.push(Left { name: name(&piece.at), because });
+        let mut leave = |because| left.push(Left { at: piece.at.clone(), because });
         let Some(now) = document.get(&piece.at) else {
-            leave("it was taken out of the file");
+            leave(Because::TakenOut);
             continue;
         };
         if now.canonical() == piece.value {
             continue;
         }
         if !piece.is_ours(now) {
-            leave("it was changed in the file");
+            leave(Because::Changed);
             continue;
         }
         let spot = document.spot(&piece.at)?;
         if spot.form != piece.form {
-            leave("it is written in another form now");
+            leave(Because::OtherForm);
             continue;
         }
         let at_end = spot.ranges.last().is_some_and(|range| range.end == document.text().len());
@@ -174,19 +229,9 @@ impl Piece {
     }
 }
 
+impl SealedText for Kept {}
+
 impl Kept {
-    /// As text, for sealing.
-    #[must_use]
-    pub fn to_text(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
-    }
-
-    /// Reads what [`Kept::to_text`] wrote.
-    #[must_use]
-    pub fn from_text(text: &str) -> Option<Self> {
-        serde_json::from_str(text).ok()
-    }
-
     /// The paths of the connected entries.
     pub fn entries(&self) -> impl Iterator<Item = &[String]> {
         self.pieces.iter().map(|piece| piece.at.as_slice())

@@ -68,6 +68,15 @@ impl ShimEntry {
         Json::Object(members.collect())
     }
 
+    /// A connected entry as it stands in a file.
+    #[must_use]
+    pub fn read(entry: &Json) -> Option<Self> {
+        let (agent, server) = Self::recognise(entry)?;
+        let program = entry.get("command")?.as_str()?;
+        let Json::Array(args) = entry.get("args")? else { return None };
+        Some(Self::new(program, args.get(1)?.as_str()?, &agent, &server))
+    }
+
     /// Whether an entry is a connected one: which agent and server it names.
     #[must_use]
     pub fn recognise(entry: &Json) -> Option<(String, String)> {

@@ -3,6 +3,8 @@
 use model::digest::Digest;
 use serde::{Deserialize, Serialize};
 
+use crate::index::SealedText;
+
 /// Why an environment file cannot be used.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("line {line} of the file is not `NAME=value`")]
@@ -81,6 +83,8 @@ pub fn take_out(path: &str, text: &str, names: &[String]) -> (String, KeptEnvFil
     (out, KeptEnvFile { path: path.to_owned(), original: text.to_owned(), written, lines })
 }
 
+impl SealedText for KeptEnvFile {}
+
 impl KeptEnvFile {
     /// The file with its lines back; byte for byte when nobody edited it meanwhile.
     #[must_use]
@@ -119,18 +123,6 @@ impl KeptEnvFile {
     #[must_use]
     pub fn count(&self) -> usize {
         self.lines.len()
-    }
-
-    /// As text, for sealing.
-    #[must_use]
-    pub fn to_text(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
-    }
-
-    /// Reads what [`KeptEnvFile::to_text`] wrote.
-    #[must_use]
-    pub fn from_text(text: &str) -> Option<Self> {
-        serde_json::from_str(text).ok()
     }
 }
 

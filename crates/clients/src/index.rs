@@ -1,7 +1,21 @@
 //! What was imported from where: kept sealed, because digests of definitions can be guessed at. Must never hold a
 //! definition itself.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+/// What is kept sealed, as text.
+pub trait SealedText: Serialize + DeserializeOwned {
+    /// As text, for sealing.
+    fn to_text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Reads what [`SealedText::to_text`] wrote.
+    fn from_text(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+}
 
 /// Everything that was imported.
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -28,21 +42,11 @@ pub struct Imported {
     pub env_file: Option<(String, Vec<String>)>,
 }
 
+impl SealedText for Index {}
+
 impl Index {
     /// Its name in the sealed store.
     pub const SEALED: &'static str = "clients/index";
-
-    /// Reads what [`Index::to_text`] wrote.
-    #[must_use]
-    pub fn from_text(text: &str) -> Option<Self> {
-        serde_json::from_str(text).ok()
-    }
-
-    /// As text, for sealing.
-    #[must_use]
-    pub fn to_text(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
-    }
 
     /// The entry at a path of a file.
     #[must_use]

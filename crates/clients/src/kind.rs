@@ -80,6 +80,15 @@ impl Kind {
         }
     }
 
+    /// The workspace that an entry of a file of several workspaces is for.
+    #[must_use]
+    pub fn workspace_of(self, at: &[String]) -> Option<&str> {
+        match (self, at) {
+            (Self::ClaudeCode, [projects, workspace, ..]) if projects == "projects" => Some(workspace),
+            _ => None,
+        }
+    }
+
     /// Reads a name.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
@@ -161,6 +170,14 @@ fn once_each(mut locations: Vec<Location>) -> Vec<Location> {
         new
     });
     locations
+}
+
+impl Location {
+    /// Whether an entry stands in this very table.
+    #[must_use]
+    pub fn holds(&self, at: &[String]) -> bool {
+        at.split_last().is_some_and(|(_, table)| table == self.table)
+    }
 }
 
 impl Places {

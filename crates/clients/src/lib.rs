@@ -18,7 +18,9 @@ mod propose;
 mod server;
 mod split;
 
-pub use connect::{Connected, Kept, Left, Restored, Target, connect, restore};
+pub use connect::{
+    Because, Connected, Disconnected, Kept, Left, Restored, Target, connect, disconnect, restore,
+};
 pub use credential::{looks_like_credential, name_of_credential};
 pub use diff::{mask, unified};
 pub use document::{Document, DocumentFault, Edit, Format, apply};
@@ -26,7 +28,7 @@ pub use entry::ShimEntry;
 pub use envfile::{EnvFileFault, KeptEnvFile, read_env_file, take_out};
 pub use expand::{Expanded, Facts, Input, Missing, Syntax, expand, inputs};
 pub use gate::{GateServer, Sealing, append, same_table, table_of};
-pub use index::{Imported, Index};
+pub use index::{Imported, Index, SealedText};
 pub use kind::{Kind, Location, Places, Scope};
 pub use names::{free_name, gate_name};
 pub use propose::{Place, ProposedTool, Surroundings, places, propose, workspace_line};

@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use clients::{Document, Format, Index, Kept, Kind, Left, Location, ShimEntry, Target, found};
-use model::json::Json;
+use clients::{
+    Because, Document, DocumentFault, Format, Index, Kept, Kind, Location, SealedText as _, ShimEntry,
+    Target, found,
+};
 use ports::secret::Secret;
 use serde_json::{Value, json};
 
-use super::{kept_name, replace};
-use crate::exit::{Failure, IO, note, say};
+use super::{kept, kept_name, replace, wrong};
+use crate::exit::{Failure, note, say};
 use crate::import::entry_digest;
 use crate::import::place;
 use crate::import::vault::Vault;
@@ -27,31 +29,41 @@ pub(super) struct Wanted<'a> {
 
 /// The change of one file.
 pub(super) struct Change {
+    client: Kind,
     pub(super) path: PathBuf,
     now: Vec<u8>,
     text: String,
     /// What puts it back; none once it is back.
     kept: Option<Kept>,
     /// The entries that are ours now, or are put back.
-    pub(super) entries: Vec<String>,
-    left: Vec<(String, String)>,
+    pub(super) entries: Vec<Vec<String>>,
+    left: Vec<Stays>,
     exact: bool,
 }
 
-/// A file that was read, with the format of its locations.
-fn read(path: &Path, locations: &[Location]) -> Result<Option<(Vec<u8>, Document, Format)>, Failure> {
-    let wrong =
-        |problem: &dyn std::fmt::Display| Failure::new(IO, format!("`{}`: {problem}", path.display()));
-    let Some(bytes) = place::bytes(path).map_err(|problem| wrong(&problem))? else { return Ok(None) };
-    let format = locations.first().map_or(Format::Json, |location| location.format);
-    let document = Document::parse(&bytes, format).map_err(|fault| wrong(&fault))?;
-    Ok(Some((bytes, document, format)))
+/// An entry that is not changed.
+struct Stays {
+    at: Vec<String>,
+    why: String,
+    /// Nothing can be done for it ever: it is said, and that is all.
+    gone: bool,
 }
 
-fn kept(vault: &Vault, client: &str, path: &Path) -> Result<Option<Kept>, Failure> {
-    let Some(text) = vault.get(&kept_name(client, path))? else { return Ok(None) };
-    let damaged = || Failure::new(IO, format!("what is kept of `{}` cannot be read", path.display()));
-    Kept::from_text(text.reveal()).map(Some).ok_or_else(damaged)
+/// The name of an entry.
+fn name(at: &[String]) -> &str {
+    at.last().map(String::as_str).unwrap_or_default()
+}
+
+/// The names of entries, as they are shown.
+fn names<'a>(entries: impl Iterator<Item = &'a [String]>) -> String {
+    entries.map(|at| clients::mask(name(at), &[])).collect::<Vec<_>>().join(", ")
+}
+
+/// A file that was read.
+fn read(path: &Path, format: Format) -> Result<Option<(Vec<u8>, Document)>, Failure> {
+    let Some(bytes) = place::bytes(path).map_err(|problem| wrong(path, &problem))? else { return Ok(None) };
+    let document = Document::parse(&bytes, format).map_err(|fault| wrong(path, &fault))?;
+    Ok(Some((bytes, document)))
 }
 
 /// What connecting changes in a file; `None` when the file is not there or has no servers.
@@ -61,24 +73,24 @@ pub(super) fn connecting(
     wanted: &Wanted<'_>,
     vault: &Vault,
 ) -> Result<Option<Change>, Failure> {
-    let wrong =
-        |problem: &dyn std::fmt::Display| Failure::new(IO, format!("`{}`: {problem}", path.display()));
-    let Some((now, document, format)) = read(path, locations)? else { return Ok(None) };
+    let wrong = |fault: DocumentFault| wrong(path, &fault);
+    let format = locations.first().map_or(Format::Json, |location| location.format);
+    let Some((now, document)) = read(path, format)? else { return Ok(None) };
     // From what the file was before, so that connecting again does what connecting once does.
-    let older = kept(vault, wanted.client.name(), path)?;
+    let older: Option<Kept> = kept(vault, wanted.client.name(), path)?;
     let before = match &older {
-        Some(kept) => clients::restore(&document, format, kept).map_err(|fault| wrong(&fault))?.text,
+        Some(kept) => clients::restore(&document, format, kept).map_err(wrong)?.text,
         None => document.text().to_owned(),
     };
-    let base = Document::parse(before.as_bytes(), format).map_err(|fault| wrong(&fault))?;
+    let base = Document::parse(before.as_bytes(), format).map_err(wrong)?;
     let (mut targets, mut entries, mut left) = (Vec::new(), Vec::new(), Vec::new());
     for one in locations.iter().flat_map(|location| found(&base, location)) {
         match target(path, &base, &one, wanted) {
             Ok(entry) => {
-                entries.push(one.name);
+                entries.push(one.at.clone());
                 targets.push(Target { at: one.at, entry });
             }
-            Err(why) => left.push((one.name, why)),
+            Err(why) => left.push(Stays { at: one.at, why, gone: false }),
         }
     }
     if entries.is_empty() && left.is_empty() {
@@ -88,20 +100,13 @@ pub(super) fn connecting(
         stay_connected(&document, &base, older, &mut targets);
     }
     let shown = path.to_string_lossy();
-    let mut connected = clients::connect(&base, format, &shown, &targets).map_err(|fault| wrong(&fault))?;
+    let mut connected = clients::connect(&base, format, &shown, &targets).map_err(wrong)?;
     if let Some(older) = &older {
         connected.kept.keep_missing(older, &base);
     }
     let text = connected.text;
-    Ok(Some(Change {
-        path: path.to_path_buf(),
-        now,
-        text,
-        kept: Some(connected.kept),
-        entries,
-        left,
-        exact: true,
-    }))
+    let (client, path, kept) = (wanted.client, path.to_path_buf(), Some(connected.kept));
+    Ok(Some(Change { client, path, now, text, kept, entries, left, exact: true }))
 }
 
 /// What is connected already stays connected, wherever in the file it stands and whatever was asked for.
@@ -111,18 +116,10 @@ fn stay_connected(document: &Document, base: &Document, older: &Kept, targets: &
         if !back || targets.iter().any(|target| target.at == at) {
             continue;
         }
-        if let Some(entry) = document.get(at).and_then(standing) {
+        if let Some(entry) = document.get(at).and_then(ShimEntry::read) {
             targets.push(Target { at: at.to_vec(), entry });
         }
     }
-}
-
-/// A connected entry as it stands in a file.
-fn standing(entry: &Json) -> Option<ShimEntry> {
-    let (agent, server) = ShimEntry::recognise(entry)?;
-    let program = entry.get("command")?.as_str()?;
-    let Json::Array(args) = entry.get("args")? else { return None };
-    Some(ShimEntry::new(program, args.get(1)?.as_str()?, &agent, &server))
 }
 
 /// The entry that takes the place of one, or why it stays.
@@ -149,27 +146,43 @@ fn target(
     Ok(ShimEntry::new(wanted.program, wanted.config, wanted.client.name(), &known.server))
 }
 
+/// What is to be disconnected in a file.
+pub(super) struct Asked<'a> {
+    pub(super) client: Kind,
+    pub(super) format: Format,
+    /// Whether an entry of a file is asked for.
+    pub(super) entry: &'a dyn Fn(&Path, &[String]) -> bool,
+}
+
 /// What disconnecting changes in a file; `None` when nothing of it is kept.
 pub(super) fn disconnecting(
     path: &Path,
-    locations: &[Location],
+    asked: &Asked<'_>,
     vault: &Vault,
-    client: &str,
 ) -> Result<Option<Change>, Failure> {
-    let wrong =
-        |problem: &dyn std::fmt::Display| Failure::new(IO, format!("`{}`: {problem}", path.display()));
-    let Some(kept) = kept(vault, client, path)? else { return Ok(None) };
-    let Some((now, document, format)) = read(path, locations)? else {
+    let Some(kept) = kept::<Kept>(vault, asked.client.name(), path)? else { return Ok(None) };
+    let Some((now, document)) = read(path, asked.format)? else {
         note(&format!("`{}` is gone, so nothing is put back; what it held stays sealed", path.display()));
         return Ok(None);
     };
-    let restored = clients::restore(&document, format, &kept).map_err(|fault| wrong(&fault))?;
-    let left: Vec<(String, String)> =
-        restored.left.into_iter().map(|Left { name, because }| (name, because.to_owned())).collect();
-    let names = kept.entries().filter_map(|at| at.last().cloned());
-    let entries = names.filter(|name| !left.iter().any(|(one, _)| one == name)).collect();
-    let (text, exact) = (restored.text, restored.exact);
-    Ok(Some(Change { path: path.to_path_buf(), now, text, kept: None, entries, left, exact }))
+    let asked_for = |at: &[String]| (asked.entry)(path, at);
+    let done = clients::disconnect(&document, asked.format, &kept, &asked_for)
+        .map_err(|fault| wrong(path, &fault))?;
+    let left = done.restored.left.into_iter().map(|left| Stays {
+        gone: left.because == Because::TakenOut,
+        why: left.because.to_string(),
+        at: left.at,
+    });
+    Ok(Some(Change {
+        client: asked.client,
+        path: path.to_path_buf(),
+        now,
+        text: done.restored.text,
+        kept: done.kept,
+        entries: done.back,
+        left: left.collect(),
+        exact: done.restored.exact,
+    }))
 }
 
 impl Change {
@@ -178,27 +191,47 @@ impl Change {
     }
 
     /// Seals what the file was, then writes it.
-    pub(super) fn carry_out(&self, vault: &mut Vault, client: &str) -> Result<(), Failure> {
+    pub(super) fn carry_out(&self, vault: &mut Vault) -> Result<(), Failure> {
         if self.entries.is_empty() && self.same() {
             return Ok(());
         }
         if let Some(kept) = &self.kept {
-            vault.put(&kept_name(client, &self.path), kept.to_text())?;
+            vault.put(&self.sealed(), kept.to_text())?;
         }
         if self.same() { Ok(()) } else { replace(&self.path, &self.now, &self.text) }
     }
 
-    /// Writes the file, then forgets what was sealed of it, unless something could not be put back.
-    pub(super) fn put_back(&self, vault: &mut Vault, client: &str) -> Result<(), Failure> {
+    /// Where what puts it back is kept.
+    fn sealed(&self) -> String {
+        kept_name(self.client.name(), &self.path)
+    }
+
+    /// Writes the file, then forgets what was sealed of what is back.
+    pub(super) fn put_back(&self, vault: &mut Vault) -> Result<(), Failure> {
         if !self.same() {
             replace(&self.path, &self.now, &self.text)?;
         }
-        if self.complete() { vault.remove(&kept_name(client, &self.path)) } else { Ok(()) }
+        match &self.kept {
+            Some(_) if self.idle() => Ok(()),
+            Some(kept) => vault.put(&self.sealed(), kept.to_text()),
+            None => vault.remove(&self.sealed()),
+        }
     }
 
-    /// Whether everything was put back.
+    /// Whether everything was put back that ever can be.
     pub(super) fn complete(&self) -> bool {
-        self.left.is_empty()
+        self.left.iter().all(|stays| stays.gone)
+    }
+
+    /// Whether there was nothing to do in it.
+    pub(super) fn idle(&self) -> bool {
+        self.entries.is_empty() && self.left.is_empty()
+    }
+
+    /// Entries that were not asked for and go on being connected.
+    fn others(&self) -> impl Iterator<Item = &[String]> {
+        let kept = self.kept.iter().flat_map(Kept::entries);
+        kept.filter(|at| !self.left.iter().any(|stays| stays.at == *at))
     }
 
     /// The change as a diff.
@@ -218,8 +251,8 @@ impl Change {
     pub(super) fn say(&self, secrets: &[Secret]) {
         let how = if self.same() { "is connected already" } else { "connected" };
         if !self.entries.is_empty() {
-            let names: Vec<String> = self.entries.iter().map(|name| clients::mask(name, &[])).collect();
-            say(&format!("{how}: {} in {}", names.join(", "), self.path.display()));
+            let names = names(self.entries.iter().map(Vec::as_slice));
+            say(&format!("{how}: {names} in {}", self.path.display()));
         }
         self.say_left();
         for (number, line) in self.text.lines().enumerate() {
@@ -236,6 +269,8 @@ impl Change {
 
     pub(super) fn say_back(&self) {
         let how = match (self.exact, self.same()) {
+            _ if self.idle() => "nothing of this workspace is connected",
+            (true, _) if self.kept.is_some() => "put back",
             (true, _) => "put back, byte for byte",
             (false, false) => {
                 "it was edited meanwhile: only the connected entries were put back, the edits stay"
@@ -244,18 +279,38 @@ impl Change {
         };
         say(&format!("{}: {how}", self.path.display()));
         self.say_left();
+        self.say_others();
+    }
+
+    /// What stays connected, and how it is disconnected.
+    fn say_others(&self) {
+        let mut workspaces: Vec<&str> = self.others().filter_map(|at| self.client.workspace_of(at)).collect();
+        workspaces.dedup();
+        for workspace in workspaces {
+            let of = self.others().filter(|at| self.client.workspace_of(at) == Some(workspace));
+            say(&format!(
+                "  {} of {workspace} stay connected; `--workspace {workspace}` or `--all` puts them back as well",
+                names(of)
+            ));
+        }
     }
 
     /// Entries that stay as they are.
     pub(super) fn say_left(&self) {
-        for (name, why) in &self.left {
-            say(&format!("  {} stays as it is: {why}", clients::mask(name, &[])));
+        for Stays { at, why, gone } in &self.left {
+            let name = clients::mask(name(at), &[]);
+            if *gone {
+                say(&format!("  {name} is not put back: {why}; from now on nothing is kept of it"));
+            } else {
+                say(&format!("  {name} stays as it is: {why}"));
+            }
         }
     }
 
     pub(super) fn report(&self) -> Value {
         let left: Vec<Value> =
-            self.left.iter().map(|(name, why)| json!({"name": name, "because": why})).collect();
-        json!({"file": self.path, "entries": self.entries, "left": left, "changed": !self.same(), "exact": self.exact})
+            self.left.iter().map(|stays| json!({"name": name(&stays.at), "because": stays.why})).collect();
+        let entries: Vec<&str> = self.entries.iter().map(|at| name(at)).collect();
+        json!({"file": self.path, "entries": entries, "left": left, "changed": !self.same(), "exact": self.exact})
     }
 }

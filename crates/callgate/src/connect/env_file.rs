@@ -3,10 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use clients::{Index, KeptEnvFile, Kind, take_out};
+use clients::{Index, KeptEnvFile, Kind, SealedText as _, take_out};
 
-use super::change::Change;
-use super::{EnvFiles, kept_name, replace};
+use super::change::{Asked, Change};
+use super::{EnvFiles, kept, kept_name, replace, wrong};
 use crate::exit::{Failure, IO, note, say};
 use crate::import::place;
 use crate::import::vault::Vault;
@@ -45,7 +45,7 @@ pub(super) fn taking(
     let mut takings: Vec<Taking> = Vec::new();
     for change in changes {
         for imported in index.of_file(&change.path.to_string_lossy()) {
-            let connected = imported.at.last().is_some_and(|name| change.entries.contains(name));
+            let connected = change.entries.contains(&imported.at);
             let Some((path, names)) = imported.env_file.as_ref().filter(|_| connected) else { continue };
             let path = Path::new(path);
             if takings.iter().any(|one| one.path == path) {
@@ -80,7 +80,7 @@ fn one(
     let shown = path.display();
     let projects = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".env"));
     let Some((now, text)) = read(path)? else { return Ok(None) };
-    let older = kept(vault, client.name(), path)?;
+    let older: Option<KeptEnvFile> = kept(vault, client.name(), path)?;
     let standing = text;
     let text = older.as_ref().map_or_else(|| standing.clone(), |kept| kept.put_back(&standing));
     if sealed.is_empty() {
@@ -109,29 +109,17 @@ fn one(
 }
 
 fn read(path: &Path) -> Result<Option<(Vec<u8>, String)>, Failure> {
-    let wrong =
-        |problem: &dyn std::fmt::Display| Failure::new(IO, format!("`{}`: {problem}", path.display()));
-    let Some(now) = place::bytes(path).map_err(|problem| wrong(&problem))? else { return Ok(None) };
-    let text = String::from_utf8(now.clone()).map_err(|_| wrong(&"not UTF-8 text"))?;
+    let Some(now) = place::bytes(path).map_err(|problem| wrong(path, &problem))? else { return Ok(None) };
+    let text = String::from_utf8(now.clone()).map_err(|_| wrong(path, &"not UTF-8 text"))?;
     Ok(Some((now, text)))
 }
 
-fn kept(vault: &Vault, client: &str, path: &Path) -> Result<Option<KeptEnvFile>, Failure> {
-    let Some(text) = vault.get(&kept_name(client, path))? else { return Ok(None) };
-    let damaged = || Failure::new(IO, format!("what is kept of `{}` cannot be read", path.display()));
-    KeptEnvFile::from_text(text.reveal()).map(Some).ok_or_else(damaged)
-}
-
-/// What disconnecting puts back of what entries of these files name, and whether that is all.
-pub(super) fn putting_back(
-    index: &Index,
-    vault: &Vault,
-    client: Kind,
-    files: &[PathBuf],
-) -> Result<(Vec<Taking>, bool), Failure> {
+/// What disconnecting puts back of what the entries that are asked for name, and whether that is all.
+pub(super) fn putting_back(index: &Index, vault: &Vault, asked: &Asked<'_>) -> (Vec<Taking>, bool) {
+    let client = asked.client;
     let mut paths: Vec<&Path> = Vec::new();
     for imported in index.all().filter(|one| one.client == client.name()) {
-        let here = files.iter().any(|file| file.to_string_lossy() == imported.path.as_str());
+        let here = (asked.entry)(Path::new(&imported.path), &imported.at);
         let path = imported.env_file.as_ref().map(|(path, _)| Path::new(path)).filter(|_| here);
         paths.extend(path.filter(|path| !paths.contains(path)));
     }
@@ -152,11 +140,11 @@ pub(super) fn putting_back(
             }
         }
     }
-    Ok((takings, all))
+    (takings, all)
 }
 
 fn back(path: &Path, vault: &Vault, client: Kind) -> Result<Option<Taking>, Failure> {
-    let Some(kept) = kept(vault, client.name(), path)? else { return Ok(None) };
+    let Some(kept) = kept::<KeptEnvFile>(vault, client.name(), path)? else { return Ok(None) };
     let gone = || Failure::new(IO, format!("`{}` is gone", path.display()));
     let (now, text) = read(path)?.ok_or_else(gone)?;
     let text = kept.put_back(&text);

@@ -21,12 +21,12 @@ pub(crate) struct Around<'a> {
     pub(crate) servers: Vec<String>,
 }
 
-/// Each text once, in order.
-pub(crate) fn once(texts: impl Iterator<Item = String>) -> Vec<String> {
+/// Each once, in order.
+pub(crate) fn once<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
     let mut seen = Vec::new();
-    for text in texts {
-        if !seen.contains(&text) {
-            seen.push(text);
+    for one in all {
+        if !seen.contains(&one) {
+            seen.push(one);
         }
     }
     seen

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use broker::sealed::{Sealed, SealedFault};
-use clients::{Index, Sealing};
+use clients::{Index, SealedText as _, Sealing};
 use model::digest::{Digest, hex};
 use ports::secret::Secret;
 

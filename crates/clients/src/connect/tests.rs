@@ -111,7 +111,7 @@ fn edits_of_the_person_stay_when_a_file_is_put_back() {
     let edited = serde_json::to_string_pretty(&value).unwrap();
     let restored = restore(&read(&edited, Format::Json), Format::Json, &connected.kept).unwrap();
     assert!(!restored.exact);
-    assert_eq!(restored.left, [Left { name: "other".to_owned(), because: "it was taken out of the file" }]);
+    assert_eq!(restored.left, [Left { at: path(&["mcpServers", "other"]), because: Because::TakenOut }]);
     let back: serde_json::Value = serde_json::from_str(&restored.text).unwrap();
     assert_eq!(back["theme"], "light");
     assert_eq!(back["mcpServers"]["new"]["command"], "new");
@@ -135,6 +135,57 @@ fn edits_around_toml_entries_stay_too() {
     assert_eq!(back.get(&path(&["model"])).unwrap().as_str(), Some("o6"));
     assert_eq!(back.get(&path(&["mcp_servers", "files", "more", "z"])).unwrap().as_str(), Some("hunter2"));
     assert!(back.get(&path(&["added", "a"])).is_some());
+}
+
+const PROJECTS: &str = "{\n  \"mcpServers\": {\"files\": {\"command\": \"a\", \"env\": {\"T\": \"hunter2\"}}},\n  \"projects\": {\n    \"/one\": {\"mcpServers\": {\"files\": { \"command\" : \"b\" }}},\n    \"/two\": {\"mcpServers\": {\"files\": {\"command\":\"c\"}}}\n  }\n}\n";
+
+/// The three entries of one name, by what leads to them.
+fn of_projects() -> [Vec<String>; 3] {
+    [
+        path(&["mcpServers", "files"]),
+        path(&["projects", "/one", "mcpServers", "files"]),
+        path(&["projects", "/two", "mcpServers", "files"]),
+    ]
+}
+
+#[test]
+fn what_was_not_asked_for_stays_connected_until_it_is() {
+    let ats = of_projects();
+    let targets = ats.clone().map(|at| Target { at, entry: shim("files") });
+    let connected = connect(&read(PROJECTS, Format::Json), Format::Json, "/f", &targets).unwrap();
+    let one = |at: &[String]| at != ats[2];
+    let first =
+        disconnect(&read(&connected.text, Format::Json), Format::Json, &connected.kept, &one).unwrap();
+    assert!(first.restored.exact && first.restored.left.is_empty());
+    assert_eq!(first.back, ats[..2]);
+    let between = read(&first.restored.text, Format::Json);
+    let shims: Vec<bool> =
+        ats.iter().map(|at| between.get(at).and_then(ShimEntry::recognise).is_some()).collect();
+    assert_eq!(shims, [false, false, true]);
+    let kept = first.kept.unwrap();
+    assert_eq!(kept.entries().collect::<Vec<_>>(), [&ats[2]]);
+    // Asking again for what is back changes nothing.
+    let again = disconnect(&between, Format::Json, &kept, &one).unwrap();
+    assert!(again.back.is_empty() && again.restored.text == between.text() && again.kept.is_some());
+    let second = disconnect(&between, Format::Json, &again.kept.unwrap(), &|_| true).unwrap();
+    assert!(second.kept.is_none() && second.restored.exact);
+    assert_eq!(second.restored.text, PROJECTS);
+}
+
+#[test]
+fn an_entry_that_is_gone_is_said_once_and_no_longer_kept() {
+    let ats = of_projects();
+    let targets = ats.clone().map(|at| Target { at, entry: shim("files") });
+    let connected = connect(&read(PROJECTS, Format::Json), Format::Json, "/f", &targets).unwrap();
+    let mut value: serde_json::Value = serde_json::from_str(&connected.text).unwrap();
+    value["projects"].as_object_mut().unwrap().remove("/one");
+    value["projects"]["/two"]["mcpServers"]["files"]["command"] = "mine".into();
+    let edited = read(&value.to_string(), Format::Json);
+    let done = disconnect(&edited, Format::Json, &connected.kept, &|_| true).unwrap();
+    assert_eq!(done.back, ats[..1]);
+    let left: Vec<_> = done.restored.left.iter().map(|left| (&left.at, left.because)).collect();
+    assert_eq!(left, [(&ats[1], Because::TakenOut), (&ats[2], Because::Changed)]);
+    assert_eq!(done.kept.unwrap().entries().collect::<Vec<_>>(), [&ats[2]], "what was changed waits");
 }
 
 #[derive(Clone, Debug)]

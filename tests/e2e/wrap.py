@@ -220,7 +220,8 @@ def check_six(results, setup):
     for thread in threads:
         thread.join(120)
     with results.check("six/one-daemon"):
-        setup.daemon()
+        daemon = setup.gate.json("status")["daemon"]
+        require((daemon["pid"], daemon["on_demand"]) == (setup.daemon(), True), daemon)
     with results.check("six/every-call-is-answered-with-its-own-text"):
         for number, seen in enumerate(answers):
             texts = [answer["result"]["content"][0]["text"] for answer in seen]

@@ -240,6 +240,8 @@ fn permit(group: &Group<'_>, number: usize, workspace: &str, around: &Surroundin
             "context.args has {root} && (context.args.{root} == {exact} || context.args.{root} like \"{inside}/*\")"
         ));
         dots.push(format!("context.args.{root} like \"*..*\""));
+        // What is named beside a root is in it: a root inside something guarded would let every name through.
+        guarded.extend(GUARDED.map(|name| guards(root, name, false)));
     }
     for path in &group.paths {
         // Beside a root, a path may be relative to it.

@@ -258,3 +258,6 @@ mod tests {
         assert_eq!(file_name(Path::new("/people/ann/api"), &read), "workspace-api");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,11 +10,13 @@ import os
 import pathlib
 import shutil
 import stat
+import sys
 import types
 
 import lib
 import world
 from homes import KINDS, Home
+from terminal import Terminal
 
 
 def samples():
@@ -36,6 +38,9 @@ class Person:
         code, out, err = lib.run(argv, 60, self.home.env(**env), stdin, cwd=self.home.workspace)
         self.shown += out + err
         return code, out, err
+
+    def at_terminal(self, *arguments, out=None):
+        return Terminal([self.binary, *arguments], self.home.env(), self.home.workspace, out)
 
     def must(self, *arguments, code=0, **more):
         got, out, err = self.type(*arguments, **more)
@@ -393,6 +398,69 @@ def second_client(binary, directory):
     no_leak(person)
 
 
+def broken_off(person):
+    """Ctrl-C at any question ends it, writes nothing, and leaves the terminal showing what is typed."""
+    person.config.parent.mkdir(parents=True)
+    person.config.write_text("")
+    for arguments in (("seal", "put", "token"), ("import", person.home.kind, "--no-start")):
+        asked = person.at_terminal(*arguments)
+        asked.until("not shown")
+        lib.wait_for("the terminal to be silent", lambda: not asked.echoes())
+        asked.type("\x03")
+        code, echoes = asked.ended()
+        lib.require(code == 1 and echoes, f"{arguments}: {code}, echo {echoes}: {asked.shown}")
+    asked = person.at_terminal("import", person.home.kind, "--no-start")
+    asked.until("not shown")
+    lib.wait_for("the terminal to be silent", lambda: not asked.echoes())
+    asked.type(person.home.inputs["api-key"] + "\n")
+    asked.until("[Y/n]")
+    lib.require(asked.echoes(), "the terminal stays silent")
+    asked.type("\x03")
+    code, echoes = asked.ended()
+    lib.require(code == 1 and echoes and not person.config.read_text(), f"{code}: {asked.shown}")
+    lib.require(person.home.inputs["api-key"] not in asked.shown, "the value was shown")
+
+
+def as_shown(binary, directory):
+    """What a person saw is what is certified, and with `--output json` it is seen too."""
+    def tool(name, description):
+        return {"name": name, "description": description, "inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": True}}
+
+    def offer(*tools):
+        fresh = directory / "tools.new"
+        fresh.write_text(json.dumps(tools))
+        fresh.replace(directory / "tools.json")
+
+    directory.mkdir(parents=True)
+    journal = directory / "journal"
+    journal.touch()
+    offer(tool("steady", "Says something."), tool("moving", "Says something."))
+    upstream = lib.E2E / "servers" / "upstream.py"
+    command = [sys.executable, upstream, "stdio", "--tools", directory / "tools.json", "--journal", journal]
+    server = types.SimpleNamespace(name="s", direct={"command": [str(part) for part in command], "env": {}})
+    person = Person(binary, Home("claude-desktop", directory, [server]))
+    person.config.parent.mkdir(parents=True)
+    person.config.write_text(f'[listen]\naddress = "127.0.0.1:{lib.free_port()}"\n')
+    person.take_over()
+    daemon = lib.Process([binary, "up"], directory / "up.log", person.home.env(), cwd=person.home.workspace)
+    socket = person.config.parent / "state" / "admin.sock"
+    lib.wait_for("the admin socket", lambda: socket.exists() or not daemon.alive())
+    out = directory / "out.json"
+    asked = person.at_terminal("--output", "json", "import", person.home.kind, out=out)
+    asked.until("certify these 2 tools?")
+    lib.require("moving" in asked.shown and "steady" in asked.shown, f"asked before it was shown: {asked.shown}")
+    offer(tool("steady", "Says something."), tool("moving", "Says something else."))
+    person.must("servers", "refresh", "s")
+    asked.type("y\n")
+    code, _ = asked.ended()
+    report = json.loads(out.read_text())
+    lib.require(code == 0 and report["then"]["certified"] == ["s__steady"], f"{code}: {report}")
+    lib.require("s__moving stays in quarantine: it changed" in asked.shown, asked.shown)
+    tools = {one["tool"]: one["usable"] for one in json.loads(person.must("tools", "list", "--output", "json"))["tools"]}
+    lib.require(tools == {"s__steady": True, "s__moving": False}, tools)
+    daemon.stop()
+
+
 def main():
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--binary", default=lib.default_binary(), type=pathlib.Path)
@@ -411,6 +479,10 @@ def main():
     for test in (variables_edited, variables_of_two_workspaces):
         with results.check(test.__name__.replace("_", "-")):
             test(Person(options.binary.resolve(), Home("cursor", directory / test.__name__, samples())))
+    with results.check("broken-off"):
+        broken_off(Person(options.binary.resolve(), Home("vscode", directory / "broken_off", samples())))
+    with results.check("as-shown"):
+        as_shown(options.binary.resolve(), directory / "as_shown")
     with results.check("second-client"):
         second_client(options.binary.resolve(), directory / "second")
     return results.finish(options.json)

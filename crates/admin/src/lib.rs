@@ -29,7 +29,7 @@ use registry::{Catalog, Names};
 pub use agents::{AgentView, NewAgent, NewAgentKey, NewLocalAgent};
 pub use approvals::{Asked, AskedInFull, Says};
 pub use start::{Policies, StartFault, Started};
-pub use tools::{BulkReport, CertifyNamed};
+pub use tools::{BulkReport, CertifyNamed, Shown};
 
 use change::{Change, Takes};
 

@@ -25,6 +25,17 @@ pub struct CertifyNamed {
     pub returns_secrets: Option<bool>,
 }
 
+/// A tool as a person was shown it among others.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Shown {
+    /// Which.
+    pub tool: ToolRef,
+    /// The digest of its definition.
+    pub definition: Digest,
+    /// The risk class that was shown.
+    pub risk: Risk,
+}
+
 /// What one step certified, and what it left for a person to look at.
 #[derive(Clone, Debug, Default)]
 pub struct BulkReport {
@@ -44,6 +55,29 @@ impl Admin {
         by: &str,
         server: Option<&ServerName>,
     ) -> Result<BulkReport, AdminError> {
+        let chosen = |record: &ToolRecord| server.is_none_or(|name| *name == record.name.server);
+        self.certify_chosen(by, &|record| chosen(record).then_some(Ok(()))).await
+    }
+
+    /// The same of exactly these, as they were shown: what is another by now stays in quarantine.
+    ///
+    /// # Errors
+    /// As for [`Admin::certify_bulk`].
+    pub async fn certify_shown(&self, by: &str, shown: &[Shown]) -> Result<BulkReport, AdminError> {
+        let as_shown = |record: &ToolRecord| {
+            let shown = shown.iter().find(|shown| shown.tool == record.name)?;
+            let same = (shown.definition, shown.risk) == (record.digest, record.risk);
+            Some(if same { Ok(()) } else { Err("it changed after it was shown".to_owned()) })
+        };
+        self.certify_chosen(by, &as_shown).await
+    }
+
+    /// Certifies in one step what is chosen and needs no closer look; says of the rest of what is chosen why not.
+    async fn certify_chosen(
+        &self,
+        by: &str,
+        chosen: &(dyn Fn(&ToolRecord) -> Option<Result<(), String>> + Sync),
+    ) -> Result<BulkReport, AdminError> {
         let turn = self.turn().await;
         let request = CertifyRequest {
             consent: Consent::Bulk,
@@ -55,10 +89,10 @@ impl Admin {
         let mut report = BulkReport::default();
         let mut records = Vec::new();
         let catalog = Arc::clone(&self.current().catalog);
-        let chosen = catalog.all().filter(|r| server.is_none_or(|s| *s == r.name.server) && !r.usable());
-        for record in chosen {
-            match bulk_certifiable(record)
-                .map_err(|why| why.to_string())
+        let waiting = catalog.all().filter(|record| !record.usable());
+        for (record, wanted) in waiting.filter_map(|record| Some((record, chosen(record)?))) {
+            match wanted
+                .and_then(|()| bulk_certifiable(record).map_err(|why| why.to_string()))
                 .and_then(|()| certify(record, &request).map_err(|refusal| refusal.to_string()))
             {
                 Ok(certified) => {

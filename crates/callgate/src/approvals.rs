@@ -14,6 +14,7 @@ use crate::exit::{Failure, NEGATIVE, OK, UNAVAILABLE, USAGE, note, put};
 use crate::operate::print;
 use crate::remote::Operator;
 use crate::render::{list, local, number, table, text, words};
+use crate::terminal::is_yes;
 
 /// How often `watch` looks.
 const WATCH_PERIOD: Duration = Duration::from_millis(300);
@@ -86,7 +87,7 @@ async fn approve(operator: &Operator, approve: Approve, output: Output) -> Resul
             let shown = operator.ask("approvals/show", json!({"id": approve.id})).await?;
             // Whatever the output is: who answers has to see it.
             note(&in_full(&shown));
-            if !matches!(asked("let this call run once? [y/N]").as_str(), "y" | "Y" | "yes") {
+            if !is_yes(&asked("let this call run once? [y/N]")) {
                 return Err(Failure::new(NEGATIVE, "nothing was approved"));
             }
             (text(&shown, "approval").to_owned(), text(&shown, "call").to_owned())
@@ -147,7 +148,7 @@ async fn meet(operator: &Operator, id: &str, output: Output, asks: bool) {
         return;
     }
     let (verb, params) = match asked("[y] let it run once, [n] reject, [Enter] leave it waiting:").as_str() {
-        "y" | "Y" | "yes" => ("approvals/approve", json!({"id": id, "call": text(&shown, "call")})),
+        yes if is_yes(yes) => ("approvals/approve", json!({"id": id, "call": text(&shown, "call")})),
         "n" | "N" | "no" => {
             let said = asked("what to tell the agent (may be empty):");
             ("approvals/reject", json!({"id": id, "note": said}))

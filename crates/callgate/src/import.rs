@@ -21,8 +21,9 @@ use serde_json::json;
 use crate::cli::Output;
 use crate::exit::{CONFIG, Failure, NEGATIVE, OK, put, say};
 use crate::files::{self, Read};
+use crate::terminal;
 
-use ask::{Answers, Asking};
+use ask::{Answers, Asking, tell};
 use gather::Gathered;
 use plan::{Known, Plan};
 use vault::Vault;
@@ -30,7 +31,7 @@ use vault::Vault;
 pub(crate) use plan::entry_digest;
 
 /// The policies a new configuration begins with.
-const STARTER: &str = include_str!("../../../policies/starter.cedar");
+pub(crate) const STARTER: &str = include_str!("../../../policies/starter.cedar");
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -113,16 +114,19 @@ impl Here {
 
 /// `callgate import`.
 pub(crate) async fn run(config: &Path, import: Import, output: Output) -> Result<u8, Failure> {
+    let broken_off = "broken off; `callgate import` goes on where it stopped";
+    terminal::interruptible(imported(config, import, output), broken_off).await
+}
+
+async fn imported(config: &Path, import: Import, output: Output) -> Result<u8, Failure> {
     let human = output == Output::Human;
     let places = place::places(import.workspace.as_deref())?;
     let kinds = if import.clients.is_empty() { Kind::ALL.to_vec() } else { import.clients.clone() };
     let here = Here::read(config)?;
     let gathered = gather::gather(&kinds, &places);
     let mut answers = Answers::read(&import.inputs)?;
-    let plan = planned(&here, &gathered, &places, &mut answers, import.again)?;
-    if human {
-        show(&here, &gathered, &plan);
-    }
+    let plan = planned(&here, &gathered, &places, &mut answers, import.again).await?;
+    show(&here, &gathered, &plan, human);
     if import.dry_run {
         return Ok(finish(&plan, &gathered, output, &json!({"dry_run": true})));
     }
@@ -139,7 +143,7 @@ pub(crate) async fn run(config: &Path, import: Import, output: Output) -> Result
     let asking = Asking::of(import.yes)?;
     if !plan.tables.is_empty() || !plan.sealings.is_empty() {
         let question = format!("write this into `{}`?", here.path.display());
-        if !asking.agrees(&question)? {
+        if !asking.agrees(&question).await? {
             return Err(Failure::new(NEGATIVE, "nothing was written"));
         }
     }
@@ -160,7 +164,7 @@ fn names(kinds: &[Kind]) -> String {
     kinds.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ")
 }
 
-fn planned(
+async fn planned(
     here: &Here,
     gathered: &Gathered,
     places: &Places,
@@ -193,7 +197,7 @@ fn planned(
             plan.becomes.push(plan::Becomes::there(client, entry, server, what));
             continue;
         }
-        match gather::resolve(entry, places, answers)? {
+        match gather::resolve(entry, places, answers).await? {
             Ok(resolved) => known.add(entry, &resolved, &mut plan)?,
             Err(why) => plan.left.push((client, entry.name.clone(), why)),
         }
@@ -237,7 +241,8 @@ fn starter(here: &Here) -> Result<(), Failure> {
     write::replace(&directory.join("starter.cedar"), None, STARTER)
 }
 
-fn show(here: &Here, gathered: &Gathered, plan: &Plan) {
+fn show(here: &Here, gathered: &Gathered, plan: &Plan, human: bool) {
+    let say = |text: &str| tell(human, text);
     for (kind, path) in &gathered.files {
         say(&format!("found {} in {}", kind.name(), path.display()));
     }
@@ -266,7 +271,7 @@ fn show(here: &Here, gathered: &Gathered, plan: &Plan) {
     if !plan.tables.is_empty() {
         say(&format!("\nto be added to {}:\n", here.path.display()));
         say(plan.tables.join("\n").trim_end());
-        put("");
+        say("");
     }
     for one in plan.becomes.iter().filter(|one| !one.arguments.is_empty()) {
         say(&format!(

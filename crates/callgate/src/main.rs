@@ -20,6 +20,7 @@ mod render;
 mod seal;
 mod sealed;
 mod style;
+mod terminal;
 mod tour;
 mod up;
 mod wrap;

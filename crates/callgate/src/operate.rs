@@ -12,6 +12,7 @@ use crate::cli::{Agents, CertifyTool, Command, ConfigCommand, Log, Output, Polic
 use crate::exit::{DATA, Failure, NEGATIVE, OK, USAGE, put};
 use crate::files::{self, PolicyDirectory, Read};
 use crate::remote::Operator;
+use crate::terminal::is_yes;
 use crate::{approvals, compose, render};
 
 /// How often `log tail --follow` looks.
@@ -194,10 +195,7 @@ fn confirm(question: &str) -> Result<(), Failure> {
     drop(write!(std::io::stderr(), "{question} [y/N] "));
     let mut answer = String::new();
     drop(std::io::stdin().read_line(&mut answer));
-    match answer.trim() {
-        "y" | "Y" | "yes" => Ok(()),
-        _ => Err(Failure::new(NEGATIVE, "nothing was certified")),
-    }
+    if is_yes(&answer) { Ok(()) } else { Err(Failure::new(NEGATIVE, "nothing was certified")) }
 }
 
 async fn tail(operator: &Operator, mut params: Value, follow: bool, output: Output) -> Result<u8, Failure> {

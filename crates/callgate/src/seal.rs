@@ -4,7 +4,7 @@
 //! something.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
+use std::io::{IsTerminal as _, Read as _};
 use std::path::Path;
 
 use broker::sealed::{Sealed, SealedFault, VALUE_BYTES_MAX};
@@ -12,16 +12,12 @@ use clap::Subcommand;
 use config::Config;
 use ports::sealed::{DIRECTORY, is_sealed_name};
 use ports::secret::Secret;
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use serde_json::{Value, json};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::Output;
-use crate::exit::{DATA, Failure, INTERNAL, IO, NEGATIVE, NOT_PERMITTED, OK, note, put};
+use crate::exit::{DATA, Failure, IO, NEGATIVE, NOT_PERMITTED, OK, note, put};
 use crate::files;
-
-/// Most bytes of one line at a terminal: the system cuts off what is longer and says nothing.
-const LINE_BYTES_MAX: usize = 4095;
+use crate::terminal;
 
 #[derive(Subcommand)]
 pub(crate) enum Seal {
@@ -132,7 +128,7 @@ fn read() -> Result<Secret, Failure> {
     let mut text = String::with_capacity(VALUE_BYTES_MAX + 3);
     let most = VALUE_BYTES_MAX as u64 + 3;
     let read = std::io::stdin().lock().take(most).read_to_string(&mut text);
-    let value = without_line_end(Secret::new(text));
+    let value = terminal::without_line_end(Secret::new(text));
     match read {
         Ok(read) if read as u64 == most => {
             Err(Failure::new(DATA, format!("the value has more than {VALUE_BYTES_MAX} bytes")))
@@ -142,67 +138,11 @@ fn read() -> Result<Secret, Failure> {
     }
 }
 
-fn without_line_end(value: Secret) -> Secret {
-    let text = value.reveal();
-    let Some(rest) = text.strip_suffix('\n') else { return value };
-    Secret::new(rest.strip_suffix('\r').unwrap_or(rest).to_owned())
-}
-
 /// One line from the terminal, not shown while it is typed.
 async fn ask(name: &str) -> Result<Secret, Failure> {
-    // Listened to before the terminal is changed, so that it is always changed back.
-    let interrupt = signal(SignalKind::interrupt());
-    let mut interrupt = interrupt.map_err(|error| Failure::new(INTERNAL, error.to_string()))?;
-    let quiet = Quiet::begin().map_err(|error| {
-        let fix = "give the value on standard input instead";
-        Failure::new(IO, format!("cannot keep the terminal from showing what is typed: {error}; {fix}"))
-    })?;
-    // What was typed ahead, or the prompt that is lost, changes nothing.
-    drop(write!(std::io::stderr(), "Value of `{name}` (not shown): "));
-    let (tell, told) = tokio::sync::oneshot::channel();
-    // A thread of its own: nobody waits for it when the question is broken off.
-    std::thread::spawn(move || drop(tell.send(line())));
-    let answer = tokio::select! {
-        answer = told => answer.unwrap_or_else(|_| Err(Failure::new(INTERNAL, "reading the value was interrupted"))),
-        _ = interrupt.recv() => Err(Failure::new(NEGATIVE, "nothing was sealed")),
-    };
-    drop(quiet);
-    note("");
-    answer
-}
-
-fn line() -> Result<Secret, Failure> {
-    let mut text = String::with_capacity(LINE_BYTES_MAX + 1);
-    let read = std::io::stdin().lock().take(LINE_BYTES_MAX as u64 + 1).read_line(&mut text);
-    let value = without_line_end(Secret::new(text));
-    if let Err(error) = read {
-        return Err(Failure::new(DATA, format!("cannot read the value: {error}")));
-    }
-    if value.reveal().len() >= LINE_BYTES_MAX - 1 {
-        let text = "the value is too long for a terminal, which cuts it off; give it on standard input";
-        return Err(Failure::new(DATA, text));
-    }
-    Ok(value)
-}
-
-/// The terminal, not showing what is typed until this is dropped.
-struct Quiet(Termios);
-
-impl Quiet {
-    fn begin() -> rustix::io::Result<Self> {
-        let before = tcgetattr(std::io::stdin())?;
-        let mut silent = before.clone();
-        silent.local_modes.remove(LocalModes::ECHO);
-        tcsetattr(std::io::stdin(), OptionalActions::Flush, &silent)?;
-        Ok(Self(before))
-    }
-}
-
-impl Drop for Quiet {
-    fn drop(&mut self) {
-        // A terminal that is gone needs nothing.
-        let _gone = tcsetattr(std::io::stdin(), OptionalActions::Now, &self.0);
-    }
+    let question = format!("Value of `{name}` (not shown): ");
+    let answer = terminal::hidden(&question, "give the value on standard input instead");
+    terminal::interruptible(answer, "nothing was sealed").await
 }
 
 fn failure(fault: SealedFault) -> Failure {
@@ -220,13 +160,6 @@ fn failure(fault: SealedFault) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn one_line_end_is_not_part_of_a_value() {
-        for (given, kept) in [("a\n", "a"), ("a\r\n", "a"), ("a\n\n", "a\n"), ("a\r", "a\r"), ("", "")] {
-            assert_eq!(without_line_end(Secret::new(given.to_owned())).reveal(), kept, "{given:?}");
-        }
-    }
 
     #[test]
     fn a_list_says_what_is_there_and_what_is_missing() {

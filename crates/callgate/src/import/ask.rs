@@ -1,15 +1,20 @@
-//! Questions on the terminal. Must never echo what may be a secret, nor take one from the command line.
+//! What import asks. Must never take a secret from the command line, nor ask about what it did not show.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
+use std::io::{IsTerminal as _, Read as _};
 use std::path::Path;
 
 use clients::Hidden;
-use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
-use crate::exit::{Failure, NEGATIVE, USAGE};
+use crate::exit::{Failure, USAGE, note, say};
+use crate::terminal::{asked, hidden, is_yes};
 
 const ANSWERS_BYTES_MAX: u64 = 1 << 20;
+
+/// What a person has to see: on standard output, or on standard error when that is for a program.
+pub(crate) fn tell(human: bool, text: &str) {
+    if human { say(text) } else { note(text) }
+}
 
 /// How questions are answered.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,31 +39,32 @@ impl Asking {
     }
 
     /// A yes or no; yes when only Enter is pressed.
-    pub(crate) fn agrees(self, question: &str) -> Result<bool, Failure> {
+    pub(crate) async fn agrees(self, question: &str) -> Result<bool, Failure> {
         if self == Self::Yes {
             return Ok(true);
         }
-        let answer = line(&format!("{question} [Y/n] "))?;
-        Ok(matches!(answer.as_str(), "" | "y" | "Y" | "yes"))
+        let answer = asked(&format!("{question} [Y/n] ")).await?;
+        Ok(answer.is_empty() || is_yes(&answer))
     }
 
     /// A yes or no; no when only Enter is pressed, and under `--yes`.
-    pub(crate) fn insists(self, question: &str) -> Result<bool, Failure> {
+    pub(crate) async fn insists(self, question: &str) -> Result<bool, Failure> {
         if self == Self::Yes {
             return Ok(false);
         }
-        let answer = line(&format!("{question} [y/N] "))?;
-        Ok(matches!(answer.as_str(), "y" | "Y" | "yes"))
+        let answer = asked(&format!("{question} [y/N] ")).await?;
+        Ok(is_yes(&answer))
     }
 
     /// Yes, edit or no.
-    pub(crate) fn chooses(self, question: &str) -> Result<Choice, Failure> {
+    pub(crate) async fn chooses(self, question: &str) -> Result<Choice, Failure> {
         if self == Self::Yes {
             return Ok(Choice::Yes);
         }
-        let answer = line(&format!("{question} [Y/n, e to edit] "))?;
+        let answer = asked(&format!("{question} [Y/n, e to edit] ")).await?;
         Ok(match answer.as_str() {
-            "" | "y" | "Y" | "yes" => Choice::Yes,
+            "" => Choice::Yes,
+            yes if is_yes(yes) => Choice::Yes,
             "e" | "E" | "edit" => Choice::Edit,
             _ => Choice::No,
         })
@@ -71,47 +77,6 @@ pub(crate) enum Choice {
     Yes,
     Edit,
     No,
-}
-
-/// Asks and reads a line. The end of the input is no answer.
-fn line(question: &str) -> Result<String, Failure> {
-    drop(write!(std::io::stderr(), "{}", registry::visible::visible(question)));
-    drop(std::io::stderr().flush());
-    let mut answer = String::new();
-    match std::io::stdin().lock().read_line(&mut answer) {
-        Ok(count) if count > 0 => Ok(answer.trim().to_owned()),
-        _ => Err(Failure::new(NEGATIVE, "no answer; nothing more was done")),
-    }
-}
-
-/// Reads a line without showing it.
-fn hidden(question: &str) -> Result<Hidden, Failure> {
-    let stdin = std::io::stdin();
-    let before = tcgetattr(&stdin).ok();
-    let restore = before.clone().map(Restore);
-    if let Some(mut silent) = before {
-        silent.local_modes.remove(LocalModes::ECHO);
-        silent.local_modes.insert(LocalModes::ECHONL);
-        if tcsetattr(&stdin, OptionalActions::Flush, &silent).is_err() {
-            return Err(Failure::new(
-                USAGE,
-                "the terminal cannot hide what is typed; give `--input ID=@FILE`",
-            ));
-        }
-    }
-    let answer = line(question);
-    drop(restore);
-    answer.map(Hidden::new)
-}
-
-/// Gives the terminal its echo back when dropped. A signal that ends the process meanwhile leaves it silent.
-struct Restore(rustix::termios::Termios);
-
-impl Drop for Restore {
-    fn drop(&mut self) {
-        // A terminal that is gone needs no echo.
-        let _gone = tcsetattr(std::io::stdin(), OptionalActions::Flush, &self.0);
-    }
 }
 
 /// What the person gave for the clients' inputs. No `Debug`.
@@ -138,7 +103,7 @@ impl Answers {
     }
 
     /// Makes sure that there is a value for an input, if there can be.
-    pub(crate) fn want(&mut self, id: &str, what: &str) -> Result<(), Failure> {
+    pub(crate) async fn want(&mut self, id: &str, what: &str) -> Result<(), Failure> {
         if self.given.contains_key(id) {
             return Ok(());
         }
@@ -147,8 +112,9 @@ impl Answers {
             return Ok(());
         }
         let shown: String = what.chars().filter(|c| !c.is_control()).take(120).collect();
-        let value = hidden(&format!("{shown} (`{id}`; not shown while you type): "))?;
-        self.given.insert(id.to_owned(), value);
+        let question = format!("{shown} (`{id}`; not shown while you type): ");
+        let value = hidden(&question, "give `--input ID=@FILE`").await?;
+        self.given.insert(id.to_owned(), Hidden::new(value.reveal().to_owned()));
         Ok(())
     }
 

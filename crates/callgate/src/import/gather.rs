@@ -77,7 +77,7 @@ pub(crate) struct Resolved {
 }
 
 /// Resolves an entry; the reason when it cannot be.
-pub(crate) fn resolve(
+pub(crate) async fn resolve(
     entry: &Entry,
     places: &Places,
     answers: &mut Answers,
@@ -87,7 +87,7 @@ pub(crate) fn resolve(
         Err(why) => return Ok(Err(why.to_string())),
     };
     for input in wanted(definition, &entry.inputs) {
-        answers.want(&input.id, &input.description)?;
+        answers.want(&input.id, &input.description).await?;
     }
     Ok(resolved(entry, definition, places, answers))
 }

@@ -10,13 +10,14 @@ use model::tool::ToolRef;
 use serde_json::{Value, json};
 use server::PolicyFiles as _;
 
-use crate::exit::{DATA, Failure, NEGATIVE, note, say};
+use crate::exit::{DATA, Failure, NEGATIVE, note};
 use crate::files::PolicyDirectory;
-use crate::import::ask::{Asking, Choice};
-use crate::import::tools::{Around, list, once, text};
+use crate::import::ask::{Asking, Choice, tell};
+use crate::import::tools::{Around, once};
 use crate::import::vault::Vault;
 use crate::import::write;
 use crate::remote::Operator;
+use crate::render::{list, text};
 
 /// How much of a path's digest stands in a file's name.
 const DIGEST_CHARS: usize = 12;
@@ -56,10 +57,11 @@ pub(super) async fn permits(
         return reload(operator, &target).await;
     }
     let shown = target.display().to_string();
-    say(&match &before {
+    let text = match &before {
         Some(before) => clients::unified(&shown, before, &proposed, &[]),
         None => format!("\nproposed policy {shown}:\n\n{proposed}"),
-    });
+    };
+    tell(around.human, &text);
     let Some(accepted) = accept(operator, around, config, &target, proposed).await? else {
         note("no permits were written: agents can read and list, and nothing else");
         return Ok(Value::Null);
@@ -94,7 +96,7 @@ async fn accept(
             return Err(Failure::new(DATA, "the proposed policy does not fit yours; nothing was written"));
         }
         let question = if problems.is_empty() { "put this policy into force?" } else { "correct it?" };
-        match around.asking.chooses(question)? {
+        match around.asking.chooses(question).await? {
             Choice::Yes if problems.is_empty() => return Ok(Some(current)),
             Choice::Yes | Choice::Edit => current = edit(config, &current)?,
             Choice::No => return Ok(None),
@@ -148,10 +150,9 @@ async fn certified(operator: &Operator) -> Result<Vec<ProposedTool>, Failure> {
     let answer = operator.ask("tools/list", json!({"server": null, "status": null})).await?;
     for tool in list(&answer, "tools") {
         let usable = tool.get("usable") == Some(&json!(true));
-        let name =
-            ServerName::parse(text(&tool, "server")).ok().zip(ToolName::parse(text(&tool, "name")).ok());
+        let name = ServerName::parse(text(tool, "server")).ok().zip(ToolName::parse(text(tool, "name")).ok());
         let Some((server, tool_name)) = name.filter(|_| usable) else { continue };
-        let shown = operator.ask("tools/show", json!({"tool": text(&tool, "tool")})).await?;
+        let shown = operator.ask("tools/show", json!({"tool": text(tool, "tool")})).await?;
         let definition: Value = serde_json::from_str(text(&shown, "definition_text")).unwrap_or_default();
         let is = |kind: &'static str| {
             move |schema: &Value| schema.get("type") == Some(&json!(kind)) && schema.get("format").is_none()
@@ -161,7 +162,7 @@ async fn certified(operator: &Operator) -> Result<Vec<ProposedTool>, Failure> {
         tools.push(ProposedTool {
             server: server.as_str().to_owned(),
             action: policy::action_of(&ToolRef { server, tool: tool_name }),
-            risk: text(&tool, "risk").to_owned(),
+            risk: text(tool, "risk").to_owned(),
             texts: arguments(&definition, is("string")),
             others: arguments(&definition, |schema| !is_text(schema)),
             lists: arguments(&definition, |schema| is_list(schema) && of_texts(schema)),

@@ -6,11 +6,12 @@ use std::path::Path;
 use clients::Places;
 use serde_json::{Value, json};
 
-use crate::exit::{Failure, NEGATIVE, note, put, say};
+use crate::exit::{Failure, NEGATIVE, note};
 use crate::files;
-use crate::import::ask::Asking;
+use crate::import::ask::{Asking, tell};
 use crate::import::{daemon, permits};
 use crate::remote::Operator;
+use crate::render::{list, text};
 
 /// What this step works on.
 pub(crate) struct Around<'a> {
@@ -30,14 +31,6 @@ pub(crate) fn once<T: PartialEq>(all: impl Iterator<Item = T>) -> Vec<T> {
         }
     }
     seen
-}
-
-pub(super) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
-    value.get(name).and_then(Value::as_str).unwrap_or_default()
-}
-
-pub(super) fn list(value: &Value, name: &str) -> Vec<Value> {
-    value.get(name).and_then(Value::as_array).cloned().unwrap_or_default()
 }
 
 /// Lists, certifies, proposes.
@@ -85,8 +78,10 @@ async fn restarted(
         "the daemon that runs does not know {} yet: it reads its configuration at start",
         missing.join(", ")
     ));
-    let stops =
-        around.asking.agrees("stop it? Connected clients start it again, a `callgate up` of yours you do")?;
+    let stops = around
+        .asking
+        .agrees("stop it? Connected clients start it again, a `callgate up` of yours you do")
+        .await?;
     if !stops {
         return Err(Failure::new(
             NEGATIVE,
@@ -115,7 +110,7 @@ async fn refresh(operator: &Operator, around: &Around<'_>) -> Result<Vec<String>
         let answer = operator.ask("servers/refresh", json!({"server": server})).await?;
         for one in list(&answer, "refreshed") {
             if one.get("ok") != Some(&json!(true)) {
-                let problem: String = text(&one, "problem").chars().filter(|c| !c.is_control()).collect();
+                let problem: String = text(one, "problem").chars().filter(|c| !c.is_control()).collect();
                 note(&format!("  {server} did not answer: {problem}"));
                 note(&format!("  `callgate servers refresh {server}` tries again"));
                 unreachable.push(server.clone());
@@ -132,7 +127,7 @@ async fn tools(operator: &Operator, around: &Around<'_>) -> Result<Vec<Value>, F
         let present = tool.get("present") == Some(&json!(true));
         present && around.servers.iter().any(|server| server == text(tool, "server"))
     };
-    Ok(list(&answer, "tools").into_iter().filter(ours).collect())
+    Ok(list(&answer, "tools").iter().filter(|tool| ours(tool)).cloned().collect())
 }
 
 async fn certify(operator: &Operator, around: &Around<'_>) -> Result<Vec<String>, Failure> {
@@ -146,31 +141,60 @@ async fn certify(operator: &Operator, around: &Around<'_>) -> Result<Vec<String>
     let mut certified = Vec::new();
     if !plain.is_empty() {
         show_plain(around, &plain);
-        if around.asking.agrees(&format!("certify these {} tools?", plain.len()))? {
-            for server in &around.servers {
-                let answer = operator.ask("tools/certify_unflagged", json!({"server": server})).await?;
-                certified
-                    .extend(list(&answer, "certified").iter().filter_map(Value::as_str).map(str::to_owned));
-            }
+        if around.asking.agrees(&format!("certify these {} tools?", plain.len())).await? {
+            certified.extend(certify_shown(operator, &plain).await?);
         }
     }
     if !later.is_empty() {
         show_later(operator, &later).await?;
         let question = format!("certify these {} as well, exactly as they are now?", later.len());
-        if around.asking.insists(&question)? {
-            for tool in &later {
-                let (name, definition) = (text(tool, "tool"), text(tool, "definition"));
-                let params =
-                    json!({"tool": name, "definition": definition, "risk": null, "returns_secrets": null});
-                operator.ask("tools/certify", params).await?;
-                certified.push(name.to_owned());
-            }
+        if around.asking.insists(&question).await? {
+            certified.extend(certify_named(operator, &later).await?);
         } else {
             note("left in quarantine: `callgate tools show TOOL` shows one in full and how to certify it");
         }
     }
     withheld(operator, around).await?;
     Ok(certified)
+}
+
+/// Certifies exactly what was shown: a tool that is another by now stays where it is.
+async fn certify_shown(operator: &Operator, plain: &[Value]) -> Result<Vec<String>, Failure> {
+    let shown: Vec<Value> = plain
+        .iter()
+        .map(|tool| json!({"tool": text(tool, "tool"), "definition": text(tool, "definition"), "risk": text(tool, "risk")}))
+        .collect();
+    let answer = operator.ask("tools/certify_shown", json!({"shown": shown})).await?;
+    for one in list(&answer, "left") {
+        left(text(one, "tool"), text(one, "because"));
+    }
+    Ok(list(&answer, "certified").iter().filter_map(Value::as_str).map(str::to_owned).collect())
+}
+
+/// The same for those that are certified by name only.
+async fn certify_named(operator: &Operator, later: &[Value]) -> Result<Vec<String>, Failure> {
+    let mut certified = Vec::new();
+    for tool in later {
+        let name = text(tool, "tool");
+        let params = json!({
+            "tool": name,
+            "definition": text(tool, "definition"),
+            "risk": text(tool, "risk"),
+            "returns_secrets": tool.get("returns_secrets"),
+        });
+        match operator.ask("tools/certify", params).await {
+            Ok(_) => certified.push(name.to_owned()),
+            Err(refused) if refused.code == NEGATIVE => left(name, &refused.text()),
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(certified)
+}
+
+fn left(tool: &str, because: &str) {
+    note(&format!(
+        "{tool} stays in quarantine: {because}; `callgate tools show {tool}` shows it as it is now"
+    ));
 }
 
 /// Tools that agents do not get whatever is certified.
@@ -188,10 +212,8 @@ async fn withheld(operator: &Operator, around: &Around<'_>) -> Result<(), Failur
 }
 
 fn show_plain(around: &Around<'_>, plain: &[Value]) {
-    if !around.human {
-        return;
-    }
-    put("\nproposed risk of the tools (read: permitted; write, privileged: need a permit):");
+    let say = |text: &str| tell(around.human, text);
+    say("\nproposed risk of the tools (read: permitted; write, privileged: need a permit):");
     for server in &around.servers {
         for risk in ["read", "write", "privileged"] {
             let of = |tool: &&Value| text(tool, "server") == server && text(tool, "risk") == risk;
@@ -214,7 +236,7 @@ async fn show_later(operator: &Operator, later: &[Value]) -> Result<(), Failure>
             text(tool, "by_name_because")
         ));
         for flag in list(&shown, "flagged") {
-            note(&format!("    {} at {}: {}", text(&flag, "flag"), text(&flag, "at"), text(&flag, "text")));
+            note(&format!("    {} at {}: {}", text(flag, "flag"), text(flag, "at"), text(flag, "text")));
         }
         for because in list(&shown, "because").iter().filter_map(Value::as_str) {
             note(&format!("    {because}"));

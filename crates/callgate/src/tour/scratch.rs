@@ -12,9 +12,9 @@ use super::server::HONEST;
 use super::stage::in_path;
 use crate::adapters::SystemEntropy;
 use crate::exit::{CANNOT_CREATE, Failure, UNAVAILABLE, note};
+use crate::import::STARTER;
 use ports::clock::Entropy as _;
 
-const STARTER: &str = include_str!("../../../../policies/starter.cedar");
 const POLICY: &str = include_str!("tour.cedar");
 const CLIENT: &str = include_str!("client.mjs");
 /// A real server and the real client, at releases that were tried.

@@ -10,6 +10,7 @@ use tokio::process::Command;
 
 use crate::exit::{Failure, INTERNAL, NEGATIVE, UNAVAILABLE, put};
 use crate::style::{Ink, Style};
+use crate::terminal::is_yes;
 
 /// Time for one command or call.
 const WITHIN: Duration = Duration::from_secs(60);
@@ -107,7 +108,7 @@ impl Stage {
             return Ok(true);
         }
         drop(write!(std::io::stderr(), "{question} [y/N] "));
-        Ok(matches!(enter().await?.trim(), "y" | "Y" | "yes"))
+        Ok(is_yes(&enter().await?))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use admin::{CertifyNamed, NewAgent, NewLocalAgent};
+use admin::{CertifyNamed, NewAgent, NewLocalAgent, Shown};
 use model::digest::Digest;
 use model::ids::{AgentId, CallId, GroupName, NameError, ServerName, ToolName};
 use model::tool::{Risk, ToolRef, ToolStatus};
@@ -32,6 +32,7 @@ impl OperatorFace {
             "tools/list" => self.tools(read(params)?),
             "tools/show" => self.show_tool(read(params)?),
             "tools/certify" => self.certify(read(params)?).await,
+            "tools/certify_shown" => self.certify_shown(read(params)?).await,
             "tools/certify_unflagged" => self.certify_unflagged(read(params)?).await,
             "tools/quarantine" => self.quarantine(read(params)?).await,
             "approvals/list" => self.approvals().await,
@@ -189,20 +190,19 @@ impl OperatorFace {
     }
 
     async fn certify(&self, params: wire::CertifyTool) -> Result<Value, ApiError> {
-        let risk = match params.risk.as_deref() {
-            None => None,
-            Some(word) => Some(Risk::parse(word).ok_or_else(|| {
-                ApiError::bad_request(format!(
-                    "`{word}` is no risk class: use `read`, `write` or `privileged`"
-                ))
-            })?),
-        };
-        let shown = Digest::parse(&params.definition).ok_or_else(|| {
-            ApiError::bad_request("give the definition digest (`sha256:…`) that `tools show` printed")
-        })?;
-        let tool = tool_ref(&params.tool)?;
+        let risk = params.risk.as_deref().map(risk).transpose()?;
+        let (tool, shown) = (tool_ref(&params.tool)?, definition(&params.definition)?);
         let named = CertifyNamed { tool, shown, risk, returns_secrets: params.returns_secrets };
         Ok(show::tool_line(&self.admin.certify_named(OPERATOR, named).await?))
+    }
+
+    async fn certify_shown(&self, params: wire::CertifyShown) -> Result<Value, ApiError> {
+        let shown = params.shown.iter().map(|one| {
+            let (tool, definition) = (tool_ref(&one.tool)?, definition(&one.definition)?);
+            Ok(Shown { tool, definition, risk: risk(&one.risk)? })
+        });
+        let shown = shown.collect::<Result<Vec<Shown>, ApiError>>()?;
+        Ok(show::bulk(&self.admin.certify_shown(OPERATOR, &shown).await?))
     }
 
     async fn certify_unflagged(&self, params: wire::NamedServer) -> Result<Value, ApiError> {
@@ -265,6 +265,18 @@ impl OperatorFace {
 
 fn read<T: DeserializeOwned>(params: Value) -> Result<T, ApiError> {
     serde_json::from_value(params).map_err(ApiError::bad_request)
+}
+
+fn risk(word: &str) -> Result<Risk, ApiError> {
+    Risk::parse(word).ok_or_else(|| {
+        ApiError::bad_request(format!("`{word}` is no risk class: use `read`, `write` or `privileged`"))
+    })
+}
+
+fn definition(text: &str) -> Result<Digest, ApiError> {
+    Digest::parse(text).ok_or_else(|| {
+        ApiError::bad_request("give the definition digest (`sha256:…`) that `tools show` printed")
+    })
 }
 
 fn tool_ref(text: &str) -> Result<ToolRef, ApiError> {

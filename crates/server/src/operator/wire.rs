@@ -33,6 +33,22 @@ pub(super) struct NamedAgent {
     pub(super) name: String,
 }
 
+/// `tools/certify_shown`: these tools, if they still are what was shown.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CertifyShown {
+    pub(super) shown: Vec<ShownTool>,
+}
+
+/// A tool as it was shown.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ShownTool {
+    pub(super) tool: String,
+    pub(super) definition: String,
+    pub(super) risk: String,
+}
+
 /// `servers/refresh`; without a name, all.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

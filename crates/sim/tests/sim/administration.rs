@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use admin::{AdminError, CertifyNamed, NewAgent};
+use admin::{AdminError, CertifyNamed, NewAgent, Shown};
 use call::Finished;
 use ledger::{Body, Outcome};
 use model::denial::Reason;
@@ -64,6 +64,31 @@ fn flagged_and_privileged_tools_are_certified_by_name_only() {
         }
         let again = node.admin.certify_bulk(BY, None).await.unwrap();
         assert!(again.certified.is_empty(), "there is nothing left");
+        at_peace(&world, &node);
+    });
+}
+
+#[test]
+fn what_was_shown_is_what_is_certified() {
+    run(async {
+        let world = world(8);
+        let node = Node::open(&world, sources(POLICY), Knobs::quiet(1)).await.unwrap();
+        node.connect(&server("alpha")).await.unwrap();
+        let shown = |name: &str| {
+            let record = node.admin.tool(&tool("alpha", name)).unwrap();
+            Shown { tool: record.name.clone(), definition: record.digest, risk: record.risk }
+        };
+        let (read, write, run) = (shown("get_item"), shown("update_item"), shown("run_command"));
+        // While the person reads, the server brings another definition of the first.
+        assert!(world.servers.offer(&server("alpha"), &reader("get_item", 2)));
+        node.connect(&server("alpha")).await.unwrap();
+        let lower = Shown { risk: Risk::Read, ..write.clone() };
+        let report = node.admin.certify_shown(BY, &[read.clone(), lower]).await.unwrap();
+        assert!(report.certified.is_empty(), "neither is what was shown");
+        assert_eq!(report.left.len(), 2);
+        let report = node.admin.certify_shown(BY, &[read.clone(), write.clone(), run]).await.unwrap();
+        assert_eq!(report.certified, [write.tool], "nor does it certify what is certified by name only");
+        assert!(!node.admin.tool(&read.tool).unwrap().usable());
         at_peace(&world, &node);
     });
 }

@@ -2,137 +2,121 @@
 
 use serde::Deserialize;
 
-/// `agents/add`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct AddAgent {
-    pub(super) name: String,
-    #[serde(default)]
-    pub(super) groups: Vec<String>,
-    #[serde(default)]
-    pub(super) owner: String,
-    /// Days of the key; none with `local_user`.
-    pub(super) days: Option<i64>,
-    /// Without a key, for the processes of this user of the machine.
-    pub(super) local_user: Option<u32>,
+/// Structures that a request is read into: each member once, and no member that is not known.
+macro_rules! parameters {
+    ($($(#[$about:meta])* struct $name:ident {
+        $($(#[$member_about:meta])* $member:ident: $kind:ty,)*
+    })*) => {
+        $($(#[$about])*
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub(super) struct $name {
+            $($(#[$member_about])* pub(super) $member: $kind,)*
+        })*
+    };
 }
 
-/// `agents/rotate`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RotateAgent {
-    pub(super) name: String,
-    pub(super) days: i64,
-    pub(super) overlap_seconds: i64,
-}
+parameters! {
+    /// `agents/add`.
+    struct AddAgent {
+        name: String,
+        #[serde(default)]
+        groups: Vec<String>,
+        #[serde(default)]
+        owner: String,
+        /// Days of the key; none with `local_user`.
+        days: Option<i64>,
+        /// Without a key, for the processes of this user of the machine.
+        local_user: Option<u32>,
+    }
 
-/// `agents/remove`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NamedAgent {
-    pub(super) name: String,
-}
+    /// `agents/rotate`.
+    struct RotateAgent {
+        name: String,
+        days: i64,
+        overlap_seconds: i64,
+    }
 
-/// `tools/certify_shown`: these tools, if they still are what was shown.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CertifyShown {
-    pub(super) shown: Vec<ShownTool>,
-}
+    /// `agents/remove`.
+    struct NamedAgent {
+        name: String,
+    }
 
-/// A tool as it was shown.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ShownTool {
-    pub(super) tool: String,
-    pub(super) definition: String,
-    pub(super) risk: String,
-}
+    /// `tools/certify_shown`: these tools, if they still are what was shown.
+    struct CertifyShown {
+        shown: Vec<ShownTool>,
+    }
 
-/// `servers/refresh`; without a name, all.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NamedServer {
-    pub(super) server: Option<String>,
-}
+    /// A tool as it was shown.
+    struct ShownTool {
+        tool: String,
+        definition: String,
+        risk: String,
+    }
 
-/// `tools/list`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ListTools {
-    pub(super) server: Option<String>,
-    pub(super) status: Option<String>,
-}
+    /// `servers/refresh`; without a name, all.
+    struct NamedServer {
+        server: Option<String>,
+    }
 
-/// `tools/show`, `tools/quarantine`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NamedTool {
-    pub(super) tool: String,
-}
+    /// `tools/list`.
+    struct ListTools {
+        server: Option<String>,
+        status: Option<String>,
+    }
 
-/// `tools/certify`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CertifyTool {
-    pub(super) tool: String,
-    pub(super) definition: String,
-    pub(super) risk: Option<String>,
-    pub(super) returns_secrets: Option<bool>,
-}
+    /// `tools/show`, `tools/quarantine`.
+    struct NamedTool {
+        tool: String,
+    }
 
-/// `log/read`: `from` an index, or the last `limit` entries.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ReadLog {
-    pub(super) from: Option<u64>,
-    pub(super) limit: usize,
-}
+    /// `tools/certify`.
+    struct CertifyTool {
+        tool: String,
+        definition: String,
+        risk: Option<String>,
+        returns_secrets: Option<bool>,
+    }
 
-/// `log/call`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NamedCall {
-    pub(super) call: String,
-}
+    /// `log/read`: `from` an index, or the last `limit` entries.
+    struct ReadLog {
+        from: Option<u64>,
+        limit: usize,
+    }
 
-/// `approvals/show`: an id or the beginning of one.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NamedApproval {
-    pub(super) id: String,
-}
+    /// `log/call`.
+    struct NamedCall {
+        call: String,
+    }
 
-/// `approvals/approve`: with the digest of the call that was shown.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Approve {
-    pub(super) id: String,
-    pub(super) call: String,
-    #[serde(default)]
-    pub(super) note: String,
-}
+    /// `approvals/show`: an id or the beginning of one.
+    struct NamedApproval {
+        id: String,
+    }
 
-/// `approvals/reject`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Reject {
-    pub(super) id: String,
-    #[serde(default)]
-    pub(super) note: String,
-}
+    /// `approvals/approve`: with the digest of the call that was shown.
+    struct Approve {
+        id: String,
+        call: String,
+        #[serde(default)]
+        note: String,
+    }
 
-/// `policy/check`: the texts to check.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CheckPolicies {
-    pub(super) files: Vec<PolicyFile>,
-}
+    /// `approvals/reject`.
+    struct Reject {
+        id: String,
+        #[serde(default)]
+        note: String,
+    }
 
-/// One policy file.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PolicyFile {
-    pub(super) file: String,
-    pub(super) text: String,
+    /// `policy/check`: the texts to check.
+    struct CheckPolicies {
+        files: Vec<PolicyFile>,
+    }
+
+    /// One policy file.
+    struct PolicyFile {
+        file: String,
+        text: String,
+    }
 }

@@ -245,7 +245,7 @@ mod tests {
             "-y",
             "@modelcontextprotocol/server-filesystem",
             "@scope/package@1.2.3",
-            "/people/ann/code/project",
+            "/people/ann/work/project",
             "mcp-server-git",
             "--repository",
             "https://mcp.example.com/mcp",

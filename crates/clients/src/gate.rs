@@ -8,7 +8,7 @@ use crate::document::{Document, DocumentFault, Format};
 use crate::split::{Hidden, Part, Parts, Plan, SplitServer, joined};
 
 /// A secret and its name in the sealed store. No `Debug`.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Sealing {
     /// Its name.
     pub name: String,

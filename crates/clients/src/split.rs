@@ -1,41 +1,43 @@
 //! A definition with its variables replaced, each text cut into what may be shown and what must be sealed.
 //!
-//! Must never put a credential into a plain part. [`Hidden`] has neither `Debug` nor `Display`.
+//! Must never put a credential into a plain part. [`Hidden`], the secret of all crates, has neither `Debug` nor `Display`.
 
 mod arguments;
 mod url;
 
+use model::bytes_eq::constant_time_eq;
 use model::digest::Digest;
+/// A text that may be a credential.
+pub use model::secret::Secret as Hidden;
 
 use crate::credential::{is_public, looks_like_credential, name_of_credential};
 use crate::expand::{Facts, Missing, Syntax, expand};
 use crate::server::{Definition, Http, Stdio, Transport};
 
-/// A text that may be a credential.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Hidden(String);
-
-impl Hidden {
-    /// Takes the text.
-    #[must_use]
-    pub const fn new(text: String) -> Self {
-        Self(text)
-    }
-
-    /// The text, for sealing.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
 /// A piece of a text.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum Part {
     /// May be shown.
     Plain(String),
     /// Must be sealed.
     Secret(Hidden),
+}
+
+impl PartialEq for Part {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Plain(one), Self::Plain(other)) => one == other,
+            (Self::Secret(one), Self::Secret(other)) => same(one, other),
+            (Self::Plain(_), Self::Secret(_)) | (Self::Secret(_), Self::Plain(_)) => false,
+        }
+    }
+}
+
+impl Eq for Part {}
+
+/// Whether two secrets are one, in constant time.
+fn same(one: &Hidden, other: &Hidden) -> bool {
+    constant_time_eq(one.reveal().as_bytes(), other.reveal().as_bytes())
 }
 
 impl Part {

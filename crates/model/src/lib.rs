@@ -13,6 +13,7 @@ pub mod ids;
 pub mod json;
 pub mod limits;
 pub mod principal;
+pub mod secret;
 pub mod task;
 pub mod time;
 pub mod tool;

@@ -13,9 +13,10 @@ pub mod identity;
 pub mod record;
 pub mod revocation;
 pub mod sealed;
-pub mod secret;
 pub mod snapshot;
 pub mod upstream;
+
+pub use model::secret;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -11,7 +11,7 @@ use crate::import::place;
 use crate::remote::Operator;
 use crate::render::{list, text};
 
-const FIX: &str = "run Callgate as a user of its own (`sudo useradd --system --create-home callgate`, then `sudo -u callgate callgate up`), or take command execution away from the assistant: docs/operate/solo-machine.md";
+const FIX: &str = "run Callgate as a user of its own, whom clients reach by the port and a key instead of `callgate connect` (step by step in docs/operate/solo-machine.md), or take command execution away from the assistant";
 
 pub(super) async fn look(found: &mut Findings, config: &Config, operator: Option<&Operator>) {
     let own = rustix::process::geteuid().as_raw();

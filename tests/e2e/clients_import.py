@@ -237,6 +237,32 @@ def variables_edited(person):
     lib.require(file.read_bytes() == before, "the variables did not come back")
 
 
+def variables_stay(person):
+    """A file of variables that stays is warned of only while it holds something, and with what can be done."""
+    home = person.home
+    person.take_over()
+    _, _, err = person.type("connect", home.kind, "--env-files", "keep")
+    lib.require("DB_PASSWORD in clear" in err and "keep" in err and "`--env-files move`" not in err, err)
+    person.connect("--env-files", "move")
+    _, _, err = person.type("connect", home.kind, "--env-files", "keep")
+    lib.require("in clear" not in err, err)
+    person.disconnect()
+
+
+def pipes(person):
+    """What is no regular file is not waited for."""
+    home = person.home
+    file = home.home / "work" / "secrets.env"
+    file.unlink()
+    os.mkfifo(file)
+    out = person.must("import", home.kind, "--yes", "--no-start")
+    lib.require("not a regular file" in out, out)
+    home.file.unlink()
+    os.mkfifo(home.file)
+    code, out, err = person.type("import", home.kind, "--yes", "--no-start")
+    lib.require(code == 1 and "not a regular file" in out + err, f"{code}: {out}{err}")
+
+
 def variables_of_two_workspaces(person):
     """Disconnecting one workspace leaves the other's variables sealed."""
     home = person.home
@@ -288,7 +314,7 @@ def rotated(person):
     lib.require("changed since it was imported" in out, out)
     person.disconnect()
     out = person.take_over()
-    lib.require("new secrets" in out and person.config.read_bytes() == before, out)
+    lib.require("its secrets are replaced" in out and person.config.read_bytes() == before, out)
     person.connect()
     no_leak(person)
 
@@ -302,7 +328,8 @@ def one_of_two(person):
     other.parent.mkdir()
     other.write_text(json.dumps({"mcpServers": same}))
     person.take_over()
-    person.must("import", "cursor", "--yes", "--no-start")
+    out = person.must("import", "cursor", "--yes", "--no-start")
+    lib.require("files -> [servers.files] (there already)" in out and "[servers.memory-2] (new, 2 values sealed)" in out, out)
     names = sorted(json.loads(person.must("config", "check", "--output", "json"))["servers"])
     lib.require(names == ["files", "github", "memory", "memory-2"], names)
     person.must("connect", "cursor")
@@ -476,7 +503,7 @@ def main():
             test(Person(options.binary.resolve(), Home("claude-desktop", directory / test.__name__, samples())))
     with results.check("two-workspaces"):
         two_workspaces(Person(options.binary.resolve(), Home("claude-code", directory / "two", samples())))
-    for test in (variables_edited, variables_of_two_workspaces):
+    for test in (variables_edited, variables_stay, variables_of_two_workspaces, pipes):
         with results.check(test.__name__.replace("_", "-")):
             test(Person(options.binary.resolve(), Home("cursor", directory / test.__name__, samples())))
     with results.check("broken-off"):

@@ -181,6 +181,7 @@ pub(crate) fn disconnect(config: &Path, disconnect: &Disconnect, output: Output)
     if what.dry_run {
         let secrets = vault.of_servers()?;
         changes.iter().for_each(|change| change.show(&secrets));
+        env_files.iter().for_each(env_file::Taking::show_back);
         return Ok(OK);
     }
     for taking in &env_files {

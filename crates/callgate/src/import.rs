@@ -7,6 +7,8 @@ pub(crate) mod gather;
 mod permits;
 pub(crate) mod place;
 mod plan;
+#[cfg(test)]
+pub(crate) mod testing;
 pub(crate) mod tools;
 pub(crate) mod vault;
 pub(crate) mod write;

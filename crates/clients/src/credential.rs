@@ -245,7 +245,7 @@ mod tests {
             "-y",
             "@modelcontextprotocol/server-filesystem",
             "@scope/package@1.2.3",
-            "/people/ann/work/project",
+            "/people/ann/code/project",
             "mcp-server-git",
             "--repository",
             "https://mcp.example.com/mcp",

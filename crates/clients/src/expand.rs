@@ -146,7 +146,7 @@ mod tests {
             _ => None,
         };
         let input = |id: &str| (id == "key").then(|| Hidden::new("given".to_owned()));
-        let facts = Facts { env: &env, input: &input, home: "/people/ann", workspace: "/people/ann/work" };
+        let facts = Facts { env: &env, input: &input, home: "/people/ann", workspace: "/people/ann/code" };
         match expand(text, syntax, &facts) {
             Err(missing) => missing.to_string(),
             Ok(parts) => parts
@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(shown("${GONE}", Syntax::Shell), "the environment variable `GONE` is not set");
         assert_eq!(
             shown("${workspaceFolder}${/}${workspaceFolderBasename}", Syntax::Editor),
-            "/people/ann/work/work"
+            "/people/ann/code/code"
         );
         assert_eq!(shown("${input:key}${env:HOST}", Syntax::Editor), "<given>example.com");
         assert_eq!(shown("${input:no}", Syntax::Editor), "no value was given for the input `no`");

@@ -212,7 +212,7 @@ mod tests {
             config_home: "/people/ann/.config".into(),
             claude_config: None,
             codex_home: None,
-            workspace: "/people/ann/work".into(),
+            workspace: "/people/ann/code".into(),
             macos,
         }
     }
@@ -230,19 +230,19 @@ mod tests {
         );
         assert_eq!(
             paths(Kind::ClaudeCode, &linux),
-            ["/people/ann/.claude.json", "/people/ann/.claude.json", "/people/ann/work/.mcp.json"]
+            ["/people/ann/.claude.json", "/people/ann/.claude.json", "/people/ann/code/.mcp.json"]
         );
         assert_eq!(
             paths(Kind::Cursor, &linux),
-            ["/people/ann/.cursor/mcp.json", "/people/ann/work/.cursor/mcp.json"]
+            ["/people/ann/.cursor/mcp.json", "/people/ann/code/.cursor/mcp.json"]
         );
         assert_eq!(
             paths(Kind::VsCode, &linux),
-            ["/people/ann/.config/Code/User/mcp.json", "/people/ann/work/.vscode/mcp.json"]
+            ["/people/ann/.config/Code/User/mcp.json", "/people/ann/code/.vscode/mcp.json"]
         );
         assert_eq!(
             paths(Kind::Codex, &linux),
-            ["/people/ann/.codex/config.toml", "/people/ann/work/.codex/config.toml"]
+            ["/people/ann/.codex/config.toml", "/people/ann/code/.codex/config.toml"]
         );
         assert_eq!(
             paths(Kind::ClaudeDesktop, &places(true)),

@@ -33,6 +33,22 @@ impl Wanted<'_> {
         let workspace = real(self.workspace);
         named_in.starts_with(self.workspace) && !real(path).starts_with(workspace)
     }
+
+    /// Why a file stays as it is, when it does.
+    fn spares(&self, named_in: &Path, path: &Path) -> Option<&'static str> {
+        let projects = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".env"));
+        match self.how {
+            EnvFiles::Move => None,
+            EnvFiles::Keep => Some("it stays as it is, as `--env-files keep` asks"),
+            EnvFiles::Auto if projects => Some(
+                "your project probably reads it too, so it stays as it is; `--env-files move` takes them out nevertheless",
+            ),
+            EnvFiles::Auto if self.reaches_out(named_in, path) => Some(
+                "it is outside the workspace and only a file of the workspace names it, so it stays as it is; `--env-files move` takes them out nevertheless",
+            ),
+            EnvFiles::Auto => None,
+        }
+    }
 }
 
 /// What connecting takes out.
@@ -59,12 +75,11 @@ pub(super) fn taking(
                 })
                 .cloned()
                 .collect();
-            let reaches_out = wanted.reaches_out(&change.path, path);
             let same_file = index.all().filter(|one| one.client == wanted.client.name());
             let same_file = same_file.filter_map(|one| one.env_file.as_ref());
             let same_file = same_file.filter(|(one, _)| Path::new(one) == path);
             let all: Vec<String> = same_file.flat_map(|(_, names)| names.iter().cloned()).collect();
-            takings.extend(one(path, (&sealed, &all), vault, (wanted, reaches_out))?);
+            takings.extend(one(path, (&sealed, &all), vault, (wanted, &change.path))?);
         }
     }
     Ok(takings)
@@ -74,26 +89,24 @@ fn one(
     path: &Path,
     (sealed, all): (&[String], &[String]),
     vault: &Vault,
-    (wanted, reaches_out): (&Wanted<'_>, bool),
+    (wanted, named_in): (&Wanted<'_>, &Path),
 ) -> Result<Option<Taking>, Failure> {
-    let (client, how) = (wanted.client, wanted.how);
-    let shown = path.display();
-    let projects = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".env"));
     let Some((now, text)) = read(path)? else { return Ok(None) };
-    let older: Option<KeptEnvFile> = kept(vault, client.name(), path)?;
+    let older: Option<KeptEnvFile> = kept(vault, wanted.client.name(), path)?;
     let standing = text;
     let text = older.as_ref().map_or_else(|| standing.clone(), |kept| kept.put_back(&standing));
     if sealed.is_empty() {
         return Ok(None);
     }
-    if how == EnvFiles::Keep || (how == EnvFiles::Auto && (projects || reaches_out)) {
-        note(&format!(
-            "warning: {shown} still holds {} in clear, where the assistant may read it; `--env-files move` takes them out as well",
-            sealed.join(", ")
-        ));
+    let out = |text: &str, name: &String| take_out("", text, std::slice::from_ref(name)).1.count();
+    if let Some(why) = wanted.spares(named_in, path) {
+        let clear: Vec<String> = sealed.iter().filter(|name| out(&standing, name) > 0).cloned().collect();
+        if !clear.is_empty() {
+            let (shown, clear) = (path.display(), clear.join(", "));
+            note(&format!("warning: {shown} holds {clear} in clear, where the assistant may read it: {why}"));
+        }
         return Ok(None);
     }
-    let out = |text: &str, name: &String| take_out("", text, std::slice::from_ref(name)).1.count();
     // What is out already stays out: another server's variables may stand in the same file.
     let taken = all.iter().filter(|name| out(&standing, name) < out(&text, name));
     let names: Vec<String> = sealed.iter().chain(taken).cloned().collect();
@@ -181,7 +194,13 @@ impl Taking {
     }
 
     pub(super) fn show(&self) {
-        say(&format!("{}: {} variables would be taken out", self.path.display(), self.kept.count()));
+        let (path, count) = (self.path.display(), self.kept.count());
+        say(&format!("{path}: {count} variables would be taken out and sealed"));
+    }
+
+    pub(super) fn show_back(&self) {
+        let (path, count) = (self.path.display(), self.kept.count() - self.kept.missing(&self.text));
+        say(&format!("{path}: {count} variables would be put back"));
     }
 
     pub(super) fn say(&self) {
@@ -196,6 +215,20 @@ impl Taking {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_stays_says_why() {
+        let workspace = Path::new("/people/site");
+        let of = |how| Wanted { client: Kind::VsCode, how, workspace };
+        let ours = Path::new("/people/site/.vscode/mcp.json");
+        let (env, plain) = (Path::new("/people/site/.env.local"), Path::new("/people/site/secrets.txt"));
+        let kept = of(EnvFiles::Keep).spares(ours, plain).unwrap();
+        assert!(kept.contains("keep") && !kept.contains("move"), "what was asked for is not advised against");
+        assert!(of(EnvFiles::Auto).spares(ours, env).unwrap().contains("your project"));
+        assert!(of(EnvFiles::Auto).spares(ours, Path::new("/people/ann/x")).unwrap().contains("outside"));
+        assert_eq!(of(EnvFiles::Auto).spares(ours, plain), None);
+        assert_eq!(of(EnvFiles::Move).spares(ours, env), None);
+    }
 
     #[test]
     fn only_the_workspaces_own_files_are_changed_for_a_file_of_the_workspace() {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clients::{Document, Kind, Location, Places};
+use rustix::fs::OFlags;
 
 use crate::exit::{Failure, USAGE};
 
@@ -56,7 +57,11 @@ pub(crate) fn read(location: &Location) -> ClientFile {
 /// A file's bytes, bounded; `None` when it is not there.
 pub(crate) fn bytes(path: &Path) -> Result<Option<Vec<u8>>, String> {
     use std::io::Read as _;
-    let file = match std::fs::File::open(path) {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    // Whoever may write the workspace may put a pipe there: opening one waits for somebody at its other end.
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let opened = std::fs::OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path);
+    let file = match opened {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.to_string()),
@@ -84,4 +89,24 @@ pub(crate) fn by_file(kind: Kind, places: &Places) -> Vec<(PathBuf, Vec<Location
         files.entry(location.path.clone()).or_default().push(location);
     }
     order.into_iter().filter_map(|path| files.remove(&path).map(|all| (path, all))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::import::testing::Scratch;
+
+    #[test]
+    fn only_a_regular_file_is_read_and_nothing_is_waited_for() {
+        let directory = Scratch::new("pipe");
+        let pipe = directory.0.join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        assert_eq!(bytes(&pipe), Err("not a regular file".to_owned()));
+        assert_eq!(bytes(Path::new("/dev/null")), Err("not a regular file".to_owned()));
+        assert_eq!(bytes(&directory.0), Err("not a regular file".to_owned()));
+        assert_eq!(bytes(&directory.0.join("none")), Ok(None));
+        std::fs::write(directory.0.join("some"), "a").unwrap();
+        assert_eq!(bytes(&directory.0.join("some")), Ok(Some(b"a".to_vec())));
+    }
 }

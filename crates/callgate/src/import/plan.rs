@@ -181,13 +181,14 @@ fn take(plan: &mut Plan, entry: &Entry, made: GateServer, imported: Imported, fi
         client: entry.kind.name(),
         name: entry.name.clone(),
         server: imported.server.clone(),
-        what: match fit {
-            Fit::New => "new",
-            Fit::Reseal => "new secrets",
-            Fit::Same | Fit::Taken => "there already",
+        what: match (fit, plan.becomes.iter().any(|other| other.server == imported.server)) {
+            (Fit::New, _) => "new",
+            (Fit::Reseal, _) => "its secrets are replaced",
+            (Fit::Same | Fit::Taken, true) => "the same server as above",
+            (Fit::Same | Fit::Taken, false) => "there already",
         },
         arguments: arguments.map(|one| one.name.clone()).collect(),
-        sealed: made.sealings.len(),
+        sealed: if matches!(fit, Fit::New | Fit::Reseal) { made.sealings.len() } else { 0 },
         exposes: Vec::new(),
     });
     match fit {
@@ -214,7 +215,8 @@ fn usable(made: &GateServer, base: &Path) -> Result<(), String> {
         Err(problems) => {
             let problems =
                 problems.iter().map(|one| format!("`{}` is {}; wanted is {}", one.key, one.got, one.want));
-            Err(problems.collect::<Vec<_>>().join("; "))
+            let problems = problems.collect::<Vec<_>>().join("; ");
+            Err(format!("Callgate cannot use it: {problems}"))
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Files replaced as a whole. Must never leave half a file, nor one that others can read who could not before.
 
+use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -13,7 +14,8 @@ pub(crate) fn replace(path: &Path, read: Option<&[u8]>, text: &str) -> Result<()
     let shown = path.display();
     let wrong = |error: std::io::Error| Failure::new(IO, format!("cannot write `{shown}`: {error}"));
     let about = std::fs::metadata(&target).ok();
-    let (temporary, mut file) = temporary(&target, about.as_ref()).map_err(wrong)?;
+    let like = |file: &File| about.as_ref().map_or(Ok(()), |about| like(file, about));
+    let (temporary, mut file) = temporary(&target, like).map_err(wrong)?;
     let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(wrong);
     let written = written.and_then(|()| unchanged(&target, read, &shown.to_string()));
     let renamed = written.and_then(|()| std::fs::rename(&temporary, &target).map_err(wrong));
@@ -21,7 +23,7 @@ pub(crate) fn replace(path: &Path, read: Option<&[u8]>, text: &str) -> Result<()
         drop(std::fs::remove_file(&temporary));
         return Err(failure);
     }
-    if let Some(directory) = target.parent().and_then(|directory| std::fs::File::open(directory).ok()) {
+    if let Some(directory) = target.parent().and_then(|directory| File::open(directory).ok()) {
         directory.sync_all().map_err(wrong)?;
     }
     Ok(())
@@ -38,19 +40,40 @@ fn unchanged(target: &Path, read: Option<&[u8]>, shown: &str) -> Result<(), Fail
     Err(Failure::new(TRY_AGAIN, text))
 }
 
-/// A new file beside the target, with its mode and owner.
-fn temporary(target: &Path, about: Option<&std::fs::Metadata>) -> std::io::Result<(PathBuf, std::fs::File)> {
+/// A new file beside the target, made like it; nothing is left of one that cannot be.
+fn temporary(target: &Path, like: impl Fn(&File) -> std::io::Result<()>) -> std::io::Result<(PathBuf, File)> {
     let name = target.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let path = target.with_file_name(format!(".{name}.callgate-{}", std::process::id()));
     // What a killed process of the same number left.
     drop(std::fs::remove_file(&path));
     let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-    if let Some(about) = about {
-        let own = file.metadata()?;
-        if (own.uid(), own.gid()) != (about.uid(), about.gid()) {
-            std::os::unix::fs::fchown(&file, Some(about.uid()), Some(about.gid()))?;
-        }
-        file.set_permissions(std::fs::Permissions::from_mode(about.permissions().mode() & 0o7777))?;
+    if let Err(error) = like(&file) {
+        drop(std::fs::remove_file(&path));
+        return Err(error);
     }
     Ok((path, file))
+}
+
+/// Gives a file the owner and the mode of another.
+fn like(file: &File, about: &std::fs::Metadata) -> std::io::Result<()> {
+    let own = file.metadata()?;
+    if (own.uid(), own.gid()) != (about.uid(), about.gid()) {
+        std::os::unix::fs::fchown(file, Some(about.uid()), Some(about.gid()))?;
+    }
+    file.set_permissions(std::fs::Permissions::from_mode(about.permissions().mode() & 0o7777))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::import::testing::Scratch;
+
+    #[test]
+    fn nothing_is_left_of_a_file_that_cannot_be_made_like_the_other() {
+        let directory = Scratch::new("like");
+        let refused = |_: &File| Err(std::io::ErrorKind::PermissionDenied.into());
+        let made = temporary(&directory.0.join("a.json"), refused);
+        assert!(made.is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied));
+        assert_eq!(std::fs::read_dir(&directory.0).unwrap().count(), 0);
+    }
 }

@@ -17,7 +17,7 @@ fn places() -> Places {
         config_home: "/people/ann/.config".into(),
         claude_config: None,
         codex_home: None,
-        workspace: "/people/ann/work".into(),
+        workspace: "/people/ann/code".into(),
         macos: false,
     }
 }
@@ -34,7 +34,7 @@ fn made(kind: Kind, text: &str) -> Made {
     let input = |id: &str| (id == "key").then(|| Hidden::new("planted-input".to_owned()));
     let around = Around {
         syntax: kind.syntax(),
-        facts: Facts { env: &env, input: &input, home: "/people/ann", workspace: "/people/ann/work" },
+        facts: Facts { env: &env, input: &input, home: "/people/ann", workspace: "/people/ann/code" },
         exists: &|path| path == "/people/ann/data",
         env_file: &[("FILE_VAR".to_owned(), "planted-env-file".to_owned())],
         starts_in: None,
@@ -81,7 +81,7 @@ fn a_child_process_keeps_nothing_in_clear() {
         "\"PASS_IT=${sealed:servers/my-server/arg/9}\"",
         "\"https://h/sse?${sealed:servers/my-server/arg/12}\"",
         "\"/people/ann/data\"",
-        "cwd = \"/people/ann/work/sub\"",
+        "cwd = \"/people/ann/code/sub\"",
         "NODE_ENV = \"production\"",
         "API = \"${sealed:servers/my-server/env/API}\"",
     ] {

@@ -10,7 +10,9 @@ import os
 import pathlib
 import shutil
 import stat
+import subprocess
 import sys
+import time
 import types
 
 import lib
@@ -363,6 +365,76 @@ def stopped(person):
     lib.require(person.config.read_bytes() == whole, "not the same configuration from nothing")
 
 
+def killed_when(person, changed, *arguments):
+    """Runs a command and kills it as soon as this file is another one."""
+    def identity():
+        return (changed.stat().st_ino, changed.stat().st_mtime_ns) if changed.exists() else None
+    before = identity()
+    running = subprocess.Popen([person.binary, *map(str, arguments)], env=person.home.env(), cwd=person.home.workspace,
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    end = time.monotonic() + 60
+    while running.poll() is None and identity() == before:
+        lib.require(time.monotonic() < end, f"{arguments} did not end")
+    running.kill()
+    running.wait()
+
+
+def killed(person):
+    """Killed after any file that it writes, the next run finishes, and nothing is lost or left in clear."""
+    home = person.home
+    second = home.workspace / ".mcp.json"
+    second.write_text(json.dumps({"mcpServers": {"team": {"command": "/usr/bin/true", "env": {"SERVICE_API_KEY": home.secret("team")}}}}))
+    files = (home.file, second)
+    before = [file.read_bytes() for file in files]
+    sealed = person.config.parent / "state" / "sealed" / "store"
+    for watched in (sealed, person.config, person.config.parent / "policies" / "starter.cedar"):
+        shutil.rmtree(person.config.parent, ignore_errors=True)
+        killed_when(person, watched, "import", home.kind, "--yes", "--no-start")
+        person.take_over()
+        person.must("config", "check")
+        servers = json.loads(person.must("import", home.kind, "--dry-run", "--output", "json"))["servers"]
+        lib.require(len(servers) == 5 and all(one["what"] == "there already" for one in servers), servers)
+    for watched in (sealed, *files):
+        killed_when(person, watched, "connect", home.kind)
+        person.connect()
+        lib.require(all("SERVICE_API_KEY" not in file.read_text() for file in files), "not connected")
+        no_leak(person)
+        killed_when(person, watched, "disconnect", home.kind)
+        person.disconnect()
+        lib.require([file.read_bytes() for file in files] == before, "a file differs from what it was")
+
+
+def cut_short(person):
+    """A run that cannot write its second file has done the first, says so, and the next one does the rest."""
+    home = person.home
+    link = home.workspace / ".mcp.json"
+    text = json.dumps({"mcpServers": {"team": {"command": "/usr/bin/true", "env": {"SERVICE_API_KEY": home.secret("team")}}}})
+    real = home.workspace / "team.json"
+    # A name beside which there is no room for a longer one.
+    awkward = home.workspace / ("t" * 250)
+    real.write_text(text)
+    link.symlink_to(real)
+
+    def at(path):
+        link.unlink()
+        (awkward if path is real else real).rename(path)
+        link.symlink_to(path)
+
+    person.take_over()
+    for command, changed in (("connect", True), ("disconnect", False)):
+        at(awkward)
+        code, _, err = person.type(command, home.kind)
+        lib.require(code == 74 and "cannot write" in err, f"{command}: {code} {err}")
+        lib.require((home.file.read_bytes() != home.before) == changed, f"{command}: the first file was not done")
+        lib.require(("wrap" in awkward.read_text()) != changed, f"{command}: the second was written nevertheless")
+        at(real)
+        person.must(command, home.kind)
+        lib.require((home.file.read_bytes() != home.before) == changed, f"{command}: the first file")
+        lib.require((real.read_text() != text) == changed, f"{command}: the second file: {real.read_text()}")
+        lib.require(changed or real.read_text() == text, "not what it was")
+    lib.require(not list(home.home.rglob(".*callgate-*")), "a temporary file was left")
+
+
 def refused(person):
     """What cannot be done is said, and nothing is changed."""
     home = person.home
@@ -501,8 +573,9 @@ def main():
     for test in (edited, edited_and_connected_again, one_after_the_other, gone_for_good, taken_out_and_back, links_and_modes, rotated, one_of_two, grown, stopped, refused):
         with results.check(test.__name__.replace("_", "-")):
             test(Person(options.binary.resolve(), Home("claude-desktop", directory / test.__name__, samples())))
-    with results.check("two-workspaces"):
-        two_workspaces(Person(options.binary.resolve(), Home("claude-code", directory / "two", samples())))
+    for test in (two_workspaces, killed, cut_short):
+        with results.check(test.__name__.replace("_", "-")):
+            test(Person(options.binary.resolve(), Home("claude-code", directory / test.__name__, samples())))
     for test in (variables_edited, variables_stay, variables_of_two_workspaces, pipes):
         with results.check(test.__name__.replace("_", "-")):
             test(Person(options.binary.resolve(), Home("cursor", directory / test.__name__, samples())))

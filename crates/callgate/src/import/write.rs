@@ -5,6 +5,8 @@ use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::process::{Pid, test_kill_process};
+
 use crate::exit::{Failure, IO, TRY_AGAIN};
 use crate::import::place;
 
@@ -43,15 +45,30 @@ fn unchanged(target: &Path, read: Option<&[u8]>, shown: &str) -> Result<(), Fail
 /// A new file beside the target, made like it; nothing is left of one that cannot be.
 fn temporary(target: &Path, like: impl Fn(&File) -> std::io::Result<()>) -> std::io::Result<(PathBuf, File)> {
     let name = target.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let path = target.with_file_name(format!(".{name}.callgate-{}", std::process::id()));
-    // What a killed process of the same number left.
-    drop(std::fs::remove_file(&path));
+    let begin = format!(".{name}.callgate-");
+    let path = target.with_file_name(format!("{begin}{}", std::process::id()));
+    // What a killed process left: it may hold what this one is about to take away.
+    left_over(target, &begin).into_iter().for_each(|path| drop(std::fs::remove_file(path)));
     let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
     if let Err(error) = like(&file) {
         drop(std::fs::remove_file(&path));
         return Err(error);
     }
     Ok((path, file))
+}
+
+/// New files beside the target of processes that are no more, and of this one's number.
+fn left_over(target: &Path, begin: &str) -> Vec<PathBuf> {
+    let beside = target.parent().and_then(|directory| std::fs::read_dir(directory).ok());
+    let dead = |path: &PathBuf| {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let number = name.strip_prefix(begin).and_then(|number| number.parse().ok());
+        let own = rustix::process::getpid();
+        number
+            .and_then(Pid::from_raw)
+            .is_some_and(|pid| pid == own || test_kill_process(pid) == Err(rustix::io::Errno::SRCH))
+    };
+    beside.into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path()).filter(dead).collect()
 }
 
 /// Gives a file the owner and the mode of another.
@@ -67,6 +84,24 @@ fn like(file: &File, about: &std::fs::Metadata) -> std::io::Result<()> {
 mod tests {
     use super::*;
     use crate::import::testing::Scratch;
+
+    #[test]
+    fn what_a_killed_process_left_goes_and_what_a_running_one_writes_stays() {
+        let directory = Scratch::new("left-over");
+        let mut gone = std::process::Command::new("true").spawn().unwrap();
+        gone.wait().unwrap();
+        let parent = rustix::process::getppid().unwrap().as_raw_nonzero().get();
+        let of = |pid: &str| directory.0.join(format!(".a.json.callgate-{pid}"));
+        let (dead, running) = (of(&gone.id().to_string()), of(&parent.to_string()));
+        let others = [running, of("mine"), directory.0.join(".b.json.callgate-1")];
+        for path in others.iter().chain([&dead]) {
+            std::fs::write(path, "").unwrap();
+        }
+        let target = directory.0.join("a.json");
+        replace(&target, None, "{}").unwrap();
+        assert!(!dead.exists() && others.iter().all(|path| path.exists()));
+        assert_eq!(std::fs::read_to_string(target).unwrap(), "{}");
+    }
 
     #[test]
     fn nothing_is_left_of_a_file_that_cannot_be_made_like_the_other() {

@@ -37,6 +37,8 @@ when { context.approval.count >= 2 };
 @id("alone") @approvers("operators")
 permit (principal, action == alpha::Action::"run_script", resource)
 when { context.approval.count >= 1 };
+@id("sum") forbid (principal, action == alpha::Action::"update_item", resource)
+when { context has args && context.args has count && context.args.count + 1 == 0 };
 @id("hidden") forbid (principal, action == alpha::Action::"get_hidden", resource);
 "#;
 

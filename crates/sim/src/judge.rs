@@ -8,7 +8,7 @@ use model::denial::{Denial, Reason};
 use model::digest::Commitment;
 use model::ids::CallId;
 use model::json::Json;
-use model::limits::JsonLimits;
+use model::limits::{CallLimits, JsonLimits};
 use model::principal::{Attestation, Principal};
 use model::task::Task;
 use policy::{ApprovalEvidence, Decision, DecisionRequest};
@@ -43,6 +43,11 @@ pub(crate) fn forward(world: &World, forward: &Forward) -> Vec<String> {
     }
     if disk.outcomes(call) > 0 {
         wrong("(a) forwarded after its outcome".to_owned());
+    }
+    let limits = CallLimits::DEFAULT;
+    let late = forward.deadline.as_millis() > u128::from(limits.upstream_millis_max);
+    if late || forward.bytes_max > limits.result_bytes_max {
+        wrong("(i) forwarded without the bounds on its time and its answer".to_owned());
     }
     let listed = disk.listed(&forward.agent, &forward.tool.name);
     if listed.is_some_and(|listed| listed != forward.tool.definition) {

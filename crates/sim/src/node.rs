@@ -120,6 +120,12 @@ impl Node {
         Ok(node)
     }
 
+    /// What stands outside it.
+    #[must_use]
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
     /// False once the record is fenced.
     #[must_use]
     pub fn healthy(&self) -> bool {

@@ -134,8 +134,11 @@ impl Upstreams for SimUpstreams {
         Box::pin(std::future::ready(Ok(())))
     }
 
-    fn forget<'a>(&'a self, _: &'a AgentId) -> BoxFuture<'a, ()> {
-        Box::pin(tokio::time::sleep(self.rng.within(Duration::from_millis(2))))
+    fn forget<'a>(&'a self, agent: &'a AgentId) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            tokio::time::sleep(self.rng.within(Duration::from_millis(2))).await;
+            self.world.seen().forgotten.insert(agent.clone());
+        })
     }
 
     fn shutdown(&self) -> BoxFuture<'_, ()> {

@@ -36,6 +36,8 @@ pub struct Seen {
     pub cancelled: HashSet<CallId>,
     /// Calls that are open.
     pub open: HashMap<CallId, OpenCall>,
+    /// Agents whose connections the upstreams were told to close, and did.
+    pub forgotten: HashSet<AgentId>,
     /// Agents whose removal was acknowledged.
     pub removed: HashSet<AgentId>,
     /// Tools whose withdrawal was acknowledged, and the epoch current then.

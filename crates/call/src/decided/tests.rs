@@ -56,6 +56,15 @@ fn other_arguments_are_another_decision() {
 }
 
 #[test]
+fn a_policy_that_cannot_be_evaluated_is_a_doubt_and_says_no() {
+    let refused = resolved("alpha__update_item", r#"{"id":"open","count":9223372036854775807}"#);
+    let denial = denial(refused.decide(None, NOW));
+    assert_eq!(denial.reason, Reason::Indeterminate);
+    assert!(denial.private.contains("sum"), "the record names the policy: {}", denial.private);
+    assert!(!denial.public.contains("sum") && !denial.public.contains("overflow"), "{}", denial.public);
+}
+
+#[test]
 fn without_an_approval_a_call_waits_for_a_person() {
     let parked = parked("alpha__run_command");
     let asked = parked.question(NOW).unwrap();

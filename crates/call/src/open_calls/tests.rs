@@ -2,6 +2,7 @@
 
 use model::denial::Reason;
 use model::ids::CallId;
+use model::principal::{Attestation, Principal};
 
 use super::{CancelToken, OpenCalls};
 use crate::testing::{NOW, principal, tool};
@@ -26,6 +27,20 @@ fn a_revocation_finds_its_calls_and_no_others() {
     assert_eq!(calls.cancel_agent(&principal("ada").agent, Reason::Cancelled), 1);
     assert_eq!(two.reason(), Some(Reason::Cancelled));
     assert_eq!(calls.count(), 2);
+}
+
+#[test]
+fn the_end_of_a_key_ends_what_was_called_with_a_key() {
+    let calls = OpenCalls::default();
+    let enter = |number, attestation| {
+        let (token, principal) = (CancelToken::default(), Principal { attestation, ..principal("ada") });
+        (calls.enter(CallId::new(NOW, [number; 10]), &principal, tool("get_item"), token.clone()), token)
+    };
+    let (_keyed, with_a_key) = enter(1, Attestation::AgentKey);
+    let (_local, without) = enter(2, Attestation::LocalPeer);
+    assert_eq!(calls.cancel_keyed(&principal("bob").agent, Reason::Revoked), 0);
+    assert_eq!(calls.cancel_keyed(&principal("ada").agent, Reason::Revoked), 1);
+    assert_eq!((with_a_key.reason(), without.reason()), (Some(Reason::Revoked), None));
 }
 
 #[test]

@@ -3,9 +3,12 @@
 use model::call::{CallDigest, Endpoint};
 use model::denial::{Denial, Reason};
 use model::ids::ServerName;
+use model::limits::CallLimits;
+use model::task::Task;
 
 use crate::listings::Listings;
-use crate::testing::{changed, first, pinned, principal, request, resolve, resolved, tool};
+use crate::received::Received;
+use crate::testing::{caller, changed, first, pinned, principal, request, resolve, resolved, stamp, tool};
 
 const OPEN: &str = r#"{"id":"open"}"#;
 
@@ -79,4 +82,12 @@ fn a_definition_that_changed_since_it_was_listed_is_refused() {
     let new = pinned(&changed(true), "get_item").definition;
     assert!(resolve(&changed(true), &listed(new), call()).is_ok(), "listed again");
     assert!(resolve(&changed(true), &Listings::default(), call()).is_ok(), "never listed");
+}
+
+#[test]
+fn a_task_of_another_agent_takes_no_call() {
+    let others = Task::implicit(&principal("bob").agent).unwrap();
+    let received = Received::new(stamp(), request("alpha__get_item", OPEN), &CallLimits::DEFAULT).unwrap();
+    let denial = received.identify(caller(&first())).bind(others).err().expect("it is bob's");
+    assert_eq!(denial.reason, Reason::Indeterminate);
 }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use admin::{AdminError, CertifyNamed, NewAgent, Shown};
+use admin::{AdminError, CertifyNamed, NewAgent, NewLocalAgent, Shown, StartFault};
 use call::Finished;
 use ledger::{Body, Outcome};
 use model::denial::Reason;
 use model::digest::Digest;
 use model::tool::Risk;
-use ports::identity::Presented;
+use ports::identity::{LocalPeer, Presented};
 use ports::secret::Secret;
 use sim::store::DiskFault;
 use sim::upstream::Plan;
@@ -208,8 +208,11 @@ fn a_rotated_key_ends_after_its_overlap() {
         assert!(why.contains("rotate without overlap"), "{why}");
         let last = node.admin.rotate_agent(BY, &ada, 30, 0).await.unwrap().key;
         assert!(!valid(&node, &third).await && valid(&node, &last).await);
+        let long = node.admin.rotate_agent(BY, &ada, 30, 30 * 86_400).await.unwrap().key;
+        node.clock.jump(86_400);
+        assert!(!valid(&node, &last).await && valid(&node, &long).await, "no overlap is longer than a day");
         node.clock.jump(31 * 86_400);
-        assert!(!valid(&node, &last).await, "a key expires");
+        assert!(!valid(&node, &long).await, "a key expires");
         at_peace(&world, &node);
     });
 }
@@ -266,6 +269,8 @@ fn a_change_that_cannot_be_written_is_not_published() {
             node.store.fail_at(1, fault);
             assert!(matches!(node.admin.remove_agent(BY, &agent("ada")).await, Err(AdminError::Fault(_))));
             assert!(Arc::ptr_eq(&before, &node.admin.current()));
+            assert!(world.servers.offer(&server("alpha"), &reader("get_item", 2)));
+            assert!(node.connect(&server("alpha")).await.is_err(), "no connection serves on this list");
             // What is on the disk is unknown, so nothing is decided any more.
             let refused = refusal(call(&node, &key, "alpha__get_item", OPEN).await);
             assert_eq!(refused.denial.reason, Reason::Indeterminate);
@@ -349,6 +354,51 @@ fn every_change_says_who_made_it() {
 }
 
 #[test]
+fn no_process_starts_to_decide_with_policies_that_do_not_compile() {
+    run(async {
+        let broken = sources("permit (principal, action, resource) when { context.nothing };");
+        let started = Node::open(&world(8), broken, Knobs::quiet(19)).await;
+        assert!(matches!(started.err(), Some(StartFault::Policy(problems)) if !problems.is_empty()));
+    });
+}
+
+#[test]
+fn nobody_acts_as_a_local_agent_that_was_removed() {
+    run(async {
+        let world = world(8);
+        let node = ready(&world, Knobs::quiet(20)).await;
+        let claim = agent("ada");
+        let local =
+            NewLocalAgent { id: claim.clone(), groups: vec![], owner: String::new(), local_user: 1000 };
+        node.admin.add_local_agent(BY, local).await.unwrap();
+        let peer = async |uid| {
+            let peer = LocalPeer { uid, pid: None, claim: claim.clone() };
+            node.door.identify(&Presented::LocalPeer(peer)).await.is_ok()
+        };
+        assert_eq!([peer(1000).await, peer(1001).await, peer(0).await], [true, false, false]);
+        node.admin.remove_agent(BY, &claim).await.unwrap();
+        assert!(!peer(1000).await);
+        assert_eq!(node.admin.current().agents.by_name(&claim).unwrap().local_user, None);
+        at_peace(&world, &node);
+    });
+}
+
+#[test]
+fn the_tools_of_a_server_that_is_not_configured_any_more_are_gone() {
+    let world = world(8);
+    let key = run(async { add(&ready(&world, Knobs::quiet(17)).await, "ada", &["analysts"]).await });
+    run(async {
+        let mut fewer = sources("permit (principal, action, resource);");
+        fewer.servers.retain(|facts| facts.name != server("beta"));
+        let node = Node::open(&world, fewer, Knobs::quiet(18)).await.unwrap();
+        let refused = refusal(call(&node, &key, "beta__get_rows", OPEN).await);
+        assert_eq!(refused.denial.reason, Reason::UnknownTool);
+        assert!(matches!(call(&node, &key, "alpha__get_item", OPEN).await, Finished::Answered(..)));
+        at_peace(&world, &node);
+    });
+}
+
+#[test]
 fn a_new_process_has_what_was_acknowledged() {
     let world = world(8);
     let key = run(async {
@@ -365,7 +415,7 @@ fn a_new_process_has_what_was_acknowledged() {
         assert!(loaded <= 1, "at most that the policies are others now");
         assert!(valid(&node, &key).await);
         let bob = node.admin.current().agents.by_name(&agent("bob")).cloned().unwrap();
-        assert!(bob.removed.is_some());
+        assert!(bob.removed.is_some() && bob.keys.is_empty(), "nothing of its keys is kept");
         assert!(matches!(call(&node, &key, "alpha__get_item", OPEN).await, Finished::Answered(..)));
         let refused = refusal(call(&node, &key, "alpha__update_item", OPEN).await);
         assert_eq!(refused.denial.reason, Reason::UnknownTool);

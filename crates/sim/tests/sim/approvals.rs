@@ -113,6 +113,18 @@ fn other_arguments_another_agent_and_another_definition_need_their_own() {
 }
 
 #[test]
+fn arguments_that_are_not_those_it_is_bound_to_are_not_shown() {
+    run(async {
+        let (world, node, key) = bench().await;
+        let asked = refused(&node, &key, OPEN).await.denial.approval().unwrap().0.to_string();
+        world.disk().approvals[0].1 = r#"{"id":"harmless"}"#.to_owned();
+        let error = node.admin.approval(&asked).await.expect_err("the kept arguments were changed");
+        assert!(error.to_string().contains("are not those it is bound to"), "{error}");
+        at_peace(&world, &node);
+    });
+}
+
+#[test]
 fn two_calls_racing_for_one_approval_are_one_call() {
     run(async {
         let (world, node, key) = bench().await;

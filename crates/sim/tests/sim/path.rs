@@ -12,10 +12,11 @@ use ports::secret::Secret;
 use sim::edges::{ApprovalsMood, LeaseFault};
 use sim::store::DiskFault;
 use sim::upstream::Plan;
+use sim::{Knobs, Node, World};
 
 use crate::setup::{
-    BY, OPEN, at_peace, bench, call, caller, certify, outcome, reader, refusal, run, server, settle, start,
-    tool, words,
+    BY, OPEN, POLICY, add, at_peace, bench, call, caller, certify, outcome, reader, ready, refusal, request,
+    run, server, settle, sources, start, tool, words, world,
 };
 
 #[test]
@@ -109,6 +110,22 @@ fn a_task_has_no_more_calls_open_than_its_limit() {
 }
 
 #[test]
+fn a_call_counts_as_open_until_its_outcome() {
+    run(async {
+        let (world, node, key) = bench(1).await;
+        node.upstreams.script([Plan::Answers(500)]);
+        let first = start(&node, &key, "alpha__get_item", OPEN).await.expect("it is staged");
+        settle().await;
+        assert_eq!(world.seen().forwarded, [first.id]);
+        let second = refusal(call(&node, &key, "alpha__get_item", OPEN).await);
+        assert_eq!(second.denial.reason, Reason::LimitExceeded);
+        assert!(matches!(first.done.await.unwrap(), Finished::Answered(..)));
+        assert!(matches!(call(&node, &key, "alpha__get_item", OPEN).await, Finished::Answered(..)));
+        at_peace(&world, &node);
+    });
+}
+
+#[test]
 fn a_panic_in_an_adapter_ends_one_call_and_nothing_else() {
     run(async {
         let (world, node, key) = bench(8).await;
@@ -162,6 +179,20 @@ fn a_cancellation_before_sending_sends_nothing() {
         let refused = refusal(handle.done.await.unwrap());
         assert_eq!(outcome(&world, refused.call), Some(Outcome::NotSent(Reason::Cancelled)));
         assert!(world.seen().forwarded.is_empty());
+        at_peace(&world, &node);
+    });
+}
+
+#[test]
+fn a_call_cancelled_before_its_intent_has_none() {
+    run(async {
+        let (world, node, key) = bench(8).await;
+        let caller = caller(&node, &key).await;
+        let handle = node.door.call(caller, request("alpha__get_item", OPEN)).await.expect("it is resolved");
+        let before = words(&world).len();
+        handle.cancel();
+        assert_eq!(refusal(handle.done.await.unwrap()).denial.reason, Reason::Cancelled);
+        assert_eq!(words(&world)[before..], ["decision"], "a refusal, and no intent");
         at_peace(&world, &node);
     });
 }
@@ -239,6 +270,63 @@ fn a_tool_that_changed_since_it_was_listed_is_refused_until_it_is_listed_again()
     });
 }
 
+/// `get_item` changes, and a person certifies the change.
+async fn change_item(world: &World, node: &Node) {
+    assert!(world.servers.offer(&server("alpha"), &reader("get_item", 2)));
+    node.connect(&server("alpha")).await.unwrap();
+    certify(node, &tool("alpha", "get_item")).await;
+}
+
+#[test]
+fn what_was_listed_is_known_to_the_next_process() {
+    let world = world(8);
+    let key = run(async {
+        let node = ready(&world, Knobs::quiet(15)).await;
+        let key = add(&node, "ada", &[]).await;
+        assert!(node.door.list(&caller(&node, &key).await, &Endpoint::All).await.is_ok());
+        key
+    });
+    run(async {
+        let node = Node::open(&world, sources(POLICY), Knobs::quiet(16)).await.unwrap();
+        change_item(&world, &node).await;
+        let refused = refusal(call(&node, &key, "alpha__get_item", OPEN).await);
+        assert_eq!(refused.denial.reason, Reason::DefinitionChanged);
+        at_peace(&world, &node);
+    });
+}
+
+#[test]
+fn a_list_that_did_not_leave_was_not_listed() {
+    run(async {
+        let (world, node, key) = bench(8).await;
+        let list = async || node.door.list(&caller(&node, &key).await, &Endpoint::All).await;
+        assert!(list().await.is_ok());
+        change_item(&world, &node).await;
+        node.store.room(0);
+        assert!(list().await.is_err());
+        node.store.room(usize::MAX);
+        let refused = refusal(call(&node, &key, "alpha__get_item", OPEN).await);
+        assert_eq!(refused.denial.reason, Reason::DefinitionChanged, "the agent knows the old one only");
+        at_peace(&world, &node);
+    });
+}
+
+#[test]
+fn a_door_of_one_server_shows_its_tools_by_their_own_names() {
+    run(async {
+        let (world, node, _) = bench(8).await;
+        let analyst = caller(&node, &add(&node, "bob", &["analysts"]).await).await;
+        let names = async |endpoint: Endpoint| {
+            let listed = node.door.list(&analyst, &endpoint).await.ok().unwrap();
+            listed.tools.into_iter().map(|tool| tool.name).collect::<Vec<_>>()
+        };
+        assert_eq!(names(Endpoint::Server(server("beta"))).await, ["get_rows"]);
+        assert!(names(Endpoint::Server(server("gamma"))).await.is_empty());
+        assert!(names(Endpoint::All).await.contains(&"beta__get_rows".to_owned()));
+        at_peace(&world, &node);
+    });
+}
+
 #[test]
 fn a_list_that_cannot_be_recorded_does_not_leave() {
     run(async {
@@ -283,6 +371,11 @@ fn a_fenced_record_refuses_everything_and_sends_nothing() {
             for _ in 0..3 {
                 let refused = refusal(call(&node, &key, "alpha__get_item", OPEN).await);
                 assert_eq!(refused.denial.reason, Reason::Indeterminate);
+            }
+            // What cannot be recorded tells no reason either.
+            for (name, arguments) in [("alpha__update_item", r#"{"id":"shut"}"#), ("alpha__nothing", OPEN)] {
+                let refused = refusal(call(&node, &key, name, arguments).await);
+                assert_eq!(refused.denial.reason, Reason::Indeterminate, "{name}");
             }
             assert!(!node.healthy());
             assert!(world.seen().forwarded.is_empty());
@@ -336,6 +429,10 @@ fn without_randomness_nothing_is_sent_that_is_not_recorded() {
             }
             node.entropy.refill();
             assert!(matches!(call(&node, &key, "alpha__get_item", OPEN).await, Finished::Answered(..)));
+            // Without a salt there is no commitment to the arguments, but there is an entry.
+            node.entropy.dry_after(1);
+            let refused = refusal(call(&node, &key, "alpha__update_item", r#"{"id":"shut"}"#).await);
+            assert_eq!(world.disk().of(refused.call).count(), 1, "{}", refused.denial.public);
             at_peace(&world, &node);
         });
     }

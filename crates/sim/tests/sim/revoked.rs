@@ -2,17 +2,20 @@
 //! for the call to end by itself.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use admin::Says;
 use call::Finished;
 use ledger::Outcome;
 use model::denial::Reason;
+use ports::clock::Clock as _;
 use sim::edges::LeaseFault;
 use sim::upstream::Plan;
 use sim::{Node, World};
 
 use crate::setup::{
-    BY, NO_WRITES, OPEN, POLICY, add, agent, at_peace, bench, caller, outcome, policies, refusal, request,
-    run, settle, start, tool,
+    BY, NO_WRITES, OPEN, POLICY, add, agent, at_peace, bench, call, caller, outcome, policies, refusal,
+    request, run, server, settle, start, tool,
 };
 
 /// The call is decided, then the world changes before its intent is committed.
@@ -108,6 +111,69 @@ fn a_call_overtaken_by_the_end_of_its_key_is_refused_and_recorded() {
 
         let (world, node, finished) = overtaken(rotate(60), "alpha__get_item").await;
         assert!(matches!(finished, Finished::Answered(..)), "its key lives on: {finished:?}");
+        at_peace(&world, &node);
+    });
+}
+
+#[test]
+fn a_question_overtaken_by_the_end_of_its_agent_is_not_asked() {
+    run(async {
+        let remove = async |node: &Node| node.admin.remove_agent(BY, &agent("ada")).await.unwrap();
+        let (world, node, finished) = overtaken(remove, "alpha__run_command").await;
+        assert_eq!(refusal(finished).denial.reason, Reason::InvalidCredential);
+        assert!(
+            node.admin.approvals().await.unwrap().is_empty(),
+            "nobody is asked for an agent that is gone"
+        );
+        at_peace(&world, &node);
+    });
+}
+
+#[test]
+fn a_call_whose_connection_never_opens_ends_with_its_agent() {
+    run(async {
+        let (world, node, key) = bench(8).await;
+        node.upstreams.script([Plan::NeverOpens]);
+        let handle = start(&node, &key, "alpha__get_item", OPEN).await.expect("it is staged");
+        settle().await;
+        let before = node.clock.elapsed();
+        node.admin.remove_agent(BY, &agent("ada")).await.unwrap();
+        assert_eq!(refusal(handle.done.await.unwrap()).denial.reason, Reason::Revoked);
+        assert!(node.clock.elapsed() - before < Duration::from_secs(1), "not at the upstream's leisure");
+        assert!(world.seen().forgotten.contains(&agent("ada")), "its connections are closed too");
+        at_peace(&world, &node);
+    });
+}
+
+#[test]
+fn a_server_that_drops_several_tools_ends_the_open_calls_of_each() {
+    run(async {
+        let drop_both = async |node: &Node| {
+            let servers = &node.world().servers;
+            servers.withdraw(&tool("alpha", "get_item"));
+            servers.withdraw(&tool("alpha", "update_item"));
+            node.connect(&server("alpha")).await.unwrap();
+        };
+        assert_eq!(open_after(drop_both).await, [false, false]);
+    });
+}
+
+#[test]
+fn an_approved_call_goes_on_under_policies_that_ask_for_the_same_approval() {
+    run(async {
+        let (world, node, key) = bench(8).await;
+        let name = "alpha__run_command";
+        let asked = refusal(call(&node, &key, name, OPEN).await).denial.approval().unwrap().0.to_string();
+        let says = Says::Yes(node.admin.approval(&asked).await.unwrap().asked.approval.key.call);
+        node.admin.answer(BY, &asked, says, "").await.unwrap();
+        node.upstreams.script([Plan::Answers(500)]);
+        let handle = start(&node, &key, name, OPEN).await.expect("it is staged");
+        settle().await;
+        assert_eq!(world.seen().forwarded.len(), 1);
+        let harmless = format!("{POLICY}\n// A word more.");
+        node.admin.load_policies(policies(&harmless)).await.unwrap();
+        let finished = handle.done.await.unwrap();
+        assert!(matches!(finished, Finished::Answered(..)), "{finished:?}");
         at_peace(&world, &node);
     });
 }

@@ -107,28 +107,26 @@ def with_edits(text):
     return value
 
 
-def edited(person):
+def edited(person, meanwhile=lambda: None, says="edits stay"):
     """Edits made while it was connected stay."""
     home = person.home
     person.take_over()
     person.connect()
     home.file.write_text(json.dumps(with_edits(home.file.read_text())))
+    meanwhile()
     out = person.disconnect()
-    lib.require("edits stay" in out, out)
+    lib.require(says in out, out)
     lib.require(json.loads(home.file.read_text()) == with_edits(home.before), home.file.read_text())
 
 
 def edited_and_connected_again(person):
     """What is new since goes on standing beside what is connected, and all of it comes back."""
-    home = person.home
-    person.take_over()
-    person.connect()
-    home.file.write_text(json.dumps(with_edits(home.file.read_text())))
-    out = person.connect()
-    lib.require("mine stays as it is: not imported" in out, out)
-    no_leak(person)
-    person.disconnect()
-    lib.require(json.loads(home.file.read_text()) == with_edits(home.before), home.file.read_text())
+    def again():
+        out = person.connect()
+        lib.require("mine stays as it is: not imported" in out, out)
+        no_leak(person)
+
+    edited(person, again, "byte for byte")
 
 
 def one_after_the_other(person):

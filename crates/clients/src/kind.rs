@@ -203,10 +203,10 @@ impl Scope {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn places(macos: bool) -> Places {
+    pub(crate) fn places(macos: bool) -> Places {
         Places {
             home: "/people/ann".into(),
             config_home: "/people/ann/.config".into(),

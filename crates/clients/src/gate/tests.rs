@@ -1,7 +1,8 @@
 //! Secrets planted in every field of an entry are in no table, and each is sealed.
 
 use super::*;
-use crate::kind::{Kind, Places};
+use crate::kind::Kind;
+use crate::kind::tests::places;
 use crate::server::found;
 use crate::split::{Around, split};
 use crate::{Facts, names::gate_name};
@@ -11,19 +12,8 @@ struct Made {
     sealed: Vec<(String, String)>,
 }
 
-fn places() -> Places {
-    Places {
-        home: "/people/ann".into(),
-        config_home: "/people/ann/.config".into(),
-        claude_config: None,
-        codex_home: None,
-        workspace: "/people/ann/code".into(),
-        macos: false,
-    }
-}
-
 fn made(kind: Kind, text: &str) -> Made {
-    let location = kind.locations(&places()).into_iter().next().unwrap();
+    let location = kind.locations(&places(false)).into_iter().next().unwrap();
     let document = Document::parse(text.as_bytes(), location.format).unwrap();
     let mut all = found(&document, &location);
     let one = all.remove(0);

@@ -54,7 +54,9 @@ impl Place {
     pub(super) fn check(&self) -> Result<bool, SealedFault> {
         let path = &self.directory;
         match std::fs::symlink_metadata(path) {
-            Ok(about) if about.is_dir() => private(path, &about, 0o700, "directory").map(|()| true),
+            Ok(about) if about.is_dir() => {
+                private(path, (about.uid(), about.mode()), 0o700, "directory").map(|()| true)
+            }
             Ok(_) => Err(SealedFault::Foreign { path: path.clone(), kind: "directory" }),
             Err(problem) if problem.kind() == ErrorKind::NotFound => Ok(false),
             Err(problem) => Err(SealedFault::Io { path: path.clone(), problem }),
@@ -168,7 +170,7 @@ fn open(path: &Path, options: &mut OpenOptions) -> Result<File, SealedFault> {
     if !about.is_file() {
         return Err(SealedFault::Foreign { path: path.to_path_buf(), kind: "file" });
     }
-    private(path, &about, 0o600, "file").map(|()| file)
+    private(path, (about.uid(), about.mode()), 0o600, "file").map(|()| file)
 }
 
 fn existing(path: &Path) -> Result<Option<File>, SealedFault> {
@@ -179,16 +181,17 @@ fn existing(path: &Path) -> Result<Option<File>, SealedFault> {
     }
 }
 
-fn private(
+/// Whether only this user can use what has this owner and mode.
+pub(super) fn private(
     path: &Path,
-    about: &std::fs::Metadata,
+    (owner, mode): (u32, u32),
     wanted: u32,
     kind: &'static str,
 ) -> Result<(), SealedFault> {
-    if about.uid() != rustix::process::geteuid().as_raw() {
+    if owner != rustix::process::geteuid().as_raw() {
         return Err(SealedFault::Foreign { path: path.to_path_buf(), kind });
     }
-    match about.mode() & 0o777 {
+    match mode & 0o777 {
         mode if mode & 0o077 != 0 => Err(SealedFault::Exposed { path: path.to_path_buf(), mode, wanted }),
         _ => Ok(()),
     }

@@ -294,3 +294,57 @@ fn what_a_killed_start_or_writer_left_is_cleared_by_the_next_opening() {
     assert!(matches!(scratch.fault(), SealedFault::KeyMissing { .. }));
     assert!(scratch.0.join("key.new").exists());
 }
+
+#[test]
+fn what_another_user_owns_is_refused() {
+    let own = rustix::process::geteuid().as_raw();
+    let path = Path::new("key");
+    assert!(files::private(path, (own, 0o100_600), 0o600, "file").is_ok());
+    let fault = files::private(path, (own + 1, 0o100_600), 0o600, "file").unwrap_err();
+    assert!(matches!(fault, SealedFault::Foreign { .. }), "{fault}");
+}
+
+#[test]
+fn the_same_value_is_never_sealed_the_same_way_twice() {
+    let scratch = Scratch::new();
+    let mut sealed = scratch.open();
+    let mut nonces = std::collections::BTreeSet::new();
+    for number in 0..100 {
+        let name = format!("n{number}");
+        sealed.put(&name, &secret("one value")).unwrap();
+        let seal = scratch.bytes("store");
+        nonces.insert(sealed.records.get(&name).unwrap()[..crypt::NONCE_BYTES].to_vec());
+        nonces.insert(
+            seal[seal.len() - crypt::NONCE_BYTES - crypt::TAG_BYTES..][..crypt::NONCE_BYTES].to_vec(),
+        );
+    }
+    assert_eq!(nonces.len(), 200, "a nonce under one key is used once, for values and for the file");
+}
+
+#[test]
+fn what_no_writer_wrote_is_no_store_even_under_a_good_seal() {
+    let scratch = two();
+    let (records, key) = (scratch.open().records.clone(), scratch.key());
+    let one = |name: &str| {
+        let single = Records::from([(name.to_owned(), records.get(name).unwrap().clone())]);
+        let bytes = format::write(&key, &single).unwrap().unwrap();
+        bytes[24..bytes.len() - crypt::NONCE_BYTES - crypt::TAG_BYTES].to_vec()
+    };
+    let head = scratch.bytes("store")[..24].to_vec();
+    let sealed = |parts: &[Vec<u8>]| {
+        let before = parts.concat();
+        [before.clone(), key.seal(Bound::File(&before), &[]).unwrap().unwrap()].concat()
+    };
+    let read = |bytes: &[u8]| format::read(&key, bytes).map(|records| records.len());
+    assert_eq!(read(&sealed(&[head.clone(), one("a"), one("b")])), Ok(2));
+    let (order, more) = ("its names are not in order", "it has bytes left over");
+    for (parts, what) in [
+        ([one("b"), one("a"), Vec::new()], order),
+        ([one("a"), one("a"), Vec::new()], order),
+        ([one("a"), one("b"), one("b")], more),
+        ([one("a"), one("b"), vec![0]], more),
+    ] {
+        let bytes = sealed(&[vec![head.clone()], parts.to_vec()].concat());
+        assert_eq!(read(&bytes), Err(Unreadable::Damaged(what)));
+    }
+}

@@ -22,7 +22,10 @@ fn a_writer() {
     for number in 0..EACH {
         let name = format!("{writer}/{number}");
         let mut sealed = Sealed::open(Path::new(&directory)).unwrap();
+        let passing = format!("{writer}/passing");
+        sealed.put(&passing, &Secret::new("soon gone".to_owned())).unwrap();
         sealed.put(&name, &Secret::new(format!("value of {name}"))).unwrap();
+        assert!(sealed.remove(&passing).unwrap());
         println!("\nput {number}");
     }
 }

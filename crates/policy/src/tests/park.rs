@@ -143,3 +143,16 @@ fn approvers_are_named_exactly_where_the_approval_is_read() {
         assert_eq!(problems[0].kind, crate::ProblemKind::Annotation, "{}", shown(&problems));
     }
 }
+
+#[test]
+fn what_cannot_be_evaluated_is_not_put_to_a_person() {
+    let text =
+        "@id(\"p\") @approvers(\"finance\") permit (principal, action == pay::Action::\"refund\", resource)
+        when { context.approval.count >= 1 || context.args.amount + 1 == 0 };";
+    let amount = |amount: i64| world().ask(text, "pay__refund", &format!(r#"{{"amount":{amount}}}"#));
+    assert!(matches!(amount(1), Decision::Park(_)));
+    match amount(i64::MAX) {
+        Decision::Deny(denial) => assert_eq!(denial.kind, DenyKind::Error),
+        other => panic!("{other:?}"),
+    }
+}

@@ -447,3 +447,51 @@ fn a_list_of_actions_cannot_mix_servers_and_says_so() {
     let problems = world.compile(text).err().unwrap();
     assert!(problems[0].fix.contains("one policy for each server"), "{}", shown(&problems));
 }
+
+#[test]
+fn a_task_of_another_agent_is_a_doubt_and_says_no() {
+    let world = props("{}");
+    let snapshot =
+        world.compile("permit (principal, action, resource);").unwrap_or_else(|p| panic!("{}", shown(&p)));
+    let (principal, tool) = (agent(&[]), &world.tools[0].tool);
+    let others = Task::implicit(&AgentId::parse("other").unwrap()).unwrap();
+    let decision = snapshot.decide(&DecisionRequest {
+        principal: &principal,
+        task: &others,
+        tool,
+        arguments: &json("{}"),
+        approval: &ApprovalEvidence::none(),
+        now: NOON,
+    });
+    assert!(matches!(decision, Decision::Deny(denial) if denial.kind == DenyKind::Error));
+    assert!(!snapshot.could_permit(&principal, &others, &tool.name));
+    let unknown = ToolRef { tool: ToolName::parse("unheard_of").unwrap(), ..tool.name.clone() };
+    let own = Task::implicit(&principal.agent).unwrap();
+    assert!(snapshot.could_permit(&principal, &own, &tool.name));
+    assert!(!snapshot.could_permit(&principal, &own, &unknown), "what is not certified is not shown");
+}
+
+#[test]
+fn whatever_a_decision_depends_on_changes_the_digest() {
+    let digest = |world: &World, text: &str| {
+        world.compile(text).unwrap_or_else(|problems| panic!("{}", shown(&problems))).digest()
+    };
+    let text = "permit (principal, action, resource);";
+    let tool = |world: World, risk| world.tool("srv__t", risk, "{}");
+    let local = || World::new().server("srv", "local");
+    let worlds = [
+        tool(local(), Risk::Read),
+        tool(local(), Risk::Write),
+        tool(local(), Risk::Read).returning_secrets(),
+        tool(World::new().server("srv", "production"), Risk::Read),
+        local().tool("srv__t", Risk::Read, r#"{"type":"object","properties":{"a":{"type":"string"}}}"#),
+        tool(local(), Risk::Read).tool("srv__u", Risk::Read, "{}"),
+    ];
+    let mut digests: Vec<Digest> = worlds.iter().map(|world| digest(world, text)).collect();
+    digests.push(digest(&worlds[0], "permit (principal, action, resource) when { true };"));
+    assert_eq!(digests[0], digest(&tool(local(), Risk::Read), text));
+    let count = digests.len();
+    digests.sort_unstable();
+    digests.dedup();
+    assert_eq!(digests.len(), count);
+}

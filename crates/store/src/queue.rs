@@ -181,3 +181,50 @@ impl Queue {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ledger::{LifecycleBody, Outcome, OutcomeBody};
+    use model::denial::Reason;
+    use model::ids::{CallId, TaskId};
+    use ports::record::Expect;
+
+    use super::*;
+
+    fn work(body: Body) -> Work {
+        let entry = Entry { at: Micros(0), epoch: Epoch(0), body };
+        let item = Item { entry, salts: Vec::new(), expects: Expect::Nothing, listed: None, approval: None };
+        Work::Item(item, oneshot::channel().0)
+    }
+
+    fn outcome() -> Work {
+        work(Body::Outcome(OutcomeBody {
+            call: CallId::from_bytes([1; 16]),
+            task: TaskId::parse("agent:ada").unwrap(),
+            outcome: Outcome::Unknown(Reason::Cancelled),
+            why: String::new(),
+            result: None,
+            result_bytes: 0,
+            upstream_micros: 0,
+        }))
+    }
+
+    fn other() -> Work {
+        work(Body::Lifecycle(LifecycleBody { what: "noise", detail: String::new() }))
+    }
+
+    #[test]
+    fn a_full_queue_takes_the_end_of_what_has_begun_and_nothing_else() {
+        let queue = Queue::new();
+        for _ in 0..WAITING_MAX {
+            queue.leave(other()).unwrap();
+        }
+        assert!(queue.leave(other()).unwrap_err().to_string().contains("wait for the disk"));
+        queue.leave(outcome()).unwrap();
+        queue.fence("the disk is gone");
+        assert!(!queue.healthy());
+        for work in [outcome(), other()] {
+            assert!(queue.leave(work).unwrap_err().to_string().contains("the disk is gone"));
+        }
+    }
+}

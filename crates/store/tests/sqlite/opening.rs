@@ -8,7 +8,7 @@ use ports::control::Control;
 use ports::record::{Expect, Record, Records};
 use store::{OpenFault, Reading, Store};
 
-use crate::conformance::{Backend, all, count, intent, item, outcome, wait};
+use crate::conformance::{Backend, all, count, intent, item, outcome, tool, wait};
 use crate::support::{TempDir, options};
 
 fn refusal(dir: &TempDir) -> OpenFault {
@@ -166,4 +166,19 @@ fn reading_beside_the_writer_sees_what_is_durable_and_cannot_write() {
     assert_eq!(wait(reading.size()).unwrap(), 2);
     let change = ports::control::ControlChange::PutTools(Vec::new());
     assert!(wait(reading.apply(change, Vec::new())).is_err());
+}
+
+#[test]
+fn a_tool_whose_row_was_changed_by_hand_is_refused() {
+    for change in ["status = 'certified'", "digest = zeroblob(32)", "tool = 'other'"] {
+        let dir = TempDir::new();
+        let store = dir.open();
+        let record = tool("get_item", "one").quarantined(Micros(1));
+        let put = ports::control::ControlChange::PutTools(vec![record]);
+        wait(store.apply(put, Vec::new())).unwrap();
+        assert_eq!(wait(store.load()).unwrap().tools.len(), 1);
+        assert_eq!(dir.raw().execute(&format!("UPDATE tool SET {change}"), ()).unwrap(), 1);
+        let fault = wait(store.load()).err().expect("its own text says otherwise");
+        assert!(fault.to_string().contains("contradicts its row"), "{fault}");
+    }
 }

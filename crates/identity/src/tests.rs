@@ -109,3 +109,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_key_is_good_for_its_agent_in_its_time_only() {
+    let new = NewCredential::from_random(CredentialKind::Agent, &[7; 40]);
+    let found = |created: i64, expires: i64, removed: bool| {
+        let (created, expires) = (NOW.plus_seconds(created), NOW.plus_seconds(expires));
+        let key = AgentKey { id: new.id.clone(), secret_sha256: new.secret_sha256, created, expires };
+        let agents = [Agent { keys: vec![key], ..agent("ada", None, removed) }];
+        verify(&Presented::Bearer(Secret::new(new.text.clone())), &agents).map_err(|denial| denial.reason)
+    };
+    assert!(found(0, 1, false).is_ok());
+    assert!(found(60, 120, false).is_ok(), "clocks differ a little");
+    for (created, expires, removed) in [(-60, 0, false), (-60, -1, false), (61, 120, false), (0, 60, true)] {
+        let refused = found(created, expires, removed).err();
+        assert_eq!(refused, Some(Reason::InvalidCredential), "{created} {expires} {removed}");
+    }
+}

@@ -142,10 +142,26 @@ impl Door {
         };
         let peer = stream.peer_cred().map(|peer| peer.uid()).ok();
         let own = rustix::process::geteuid().as_raw();
-        if peer.is_some_and(|peer| peer == own || peer == 0) {
+        if is_ours(peer, own) {
             return Ok(stream);
         }
         let text = "the agents' socket is answered by another user's process; nothing was sent";
         Err(DoorFault::Unusable(text.to_owned()))
+    }
+}
+
+/// Whether the process that answers is this user's, or the system's. One that cannot be told is not.
+fn is_ours(peer: Option<u32>, own: u32) -> bool {
+    peer.is_some_and(|peer| peer == own || peer == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_ours;
+
+    #[test]
+    fn only_this_users_process_or_the_systems_is_spoken_to() {
+        assert!(is_ours(Some(1000), 1000) && is_ours(Some(0), 1000) && is_ours(Some(0), 0));
+        assert!(!is_ours(Some(1001), 1000) && !is_ours(Some(1000), 0) && !is_ours(None, 1000));
     }
 }

@@ -88,3 +88,13 @@ fn withdrawing_takes_a_tool_out_of_use() {
     assert_eq!(bulk_certifiable(&withdrawn), Err(WhyNot::Withdrawn), "it did not change");
     assert!(certify(&withdrawn, &by_name(withdrawn.digest)).unwrap().usable());
 }
+
+#[test]
+fn a_word_for_another_definition_makes_nothing_usable() {
+    let done = certify(&record(reader("a", "")), &bulk()).unwrap();
+    assert!(done.usable());
+    let other = reader("a", r#""description":"another""#);
+    // As a store would have it that was changed by hand.
+    let changed = ToolRecord { digest: other.digest(), definition: other, ..done };
+    assert_eq!((changed.status, changed.usable()), (ToolStatus::Certified, false));
+}

@@ -176,6 +176,16 @@ mod tests {
     }
 
     #[test]
+    fn a_call_cancelled_before_it_started_is_cancelled_as_it_starts() {
+        let session = session("a");
+        assert!(session.reserve(&RequestId::ours(1)));
+        session.cancel(&RequestId::ours(1));
+        let token = CancelToken::default();
+        session.enter(RequestId::ours(1), token.clone());
+        assert_eq!(token.reason(), Some(Reason::Cancelled));
+    }
+
+    #[test]
     fn cancelling_reaches_the_open_call_and_ignores_others() {
         let session = session("a");
         let token = CancelToken::default();

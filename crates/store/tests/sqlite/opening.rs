@@ -178,7 +178,7 @@ fn a_tool_whose_row_was_changed_by_hand_is_refused() {
         wait(store.apply(put, Vec::new())).unwrap();
         assert_eq!(wait(store.load()).unwrap().tools.len(), 1);
         assert_eq!(dir.raw().execute(&format!("UPDATE tool SET {change}"), ()).unwrap(), 1);
-        let fault = wait(store.load()).err().expect("its own text says otherwise");
+        let fault = wait(store.load()).expect_err("its own text says otherwise");
         assert!(fault.to_string().contains("contradicts its row"), "{fault}");
     }
 }

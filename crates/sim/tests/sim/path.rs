@@ -168,6 +168,23 @@ fn a_cancelled_call_ends_at_once_even_in_a_flood() {
 }
 
 #[test]
+fn an_answer_that_comes_with_its_cancellation_is_not_given() {
+    run(async {
+        let (world, node, key) = bench(8).await;
+        node.upstreams.script([Plan::Answers(100)]);
+        let handle = start(&node, &key, "alpha__get_item", OPEN).await.expect("it is staged");
+        world.arrived.notified().await;
+        // The answer is due at the very moment in which this wakes, which is before the call does.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        handle.cancel();
+        let refused = refusal(handle.done.await.unwrap());
+        assert_eq!(outcome(&world, refused.call), Some(Outcome::Unknown(Reason::Cancelled)));
+        assert!(world.seen().cancelled.contains(&refused.call), "the upstream is told to stop");
+        at_peace(&world, &node);
+    });
+}
+
+#[test]
 fn a_cancellation_before_sending_sends_nothing() {
     run(async {
         let (world, node, key) = bench(8).await;

@@ -196,10 +196,37 @@ async fn a_list_that_grew_old_is_asked_for_again() {
     let rig = rig(config);
     rig.refresh().await.unwrap();
     let call = rig.call("echo", "{}");
+    // Only a connection that has listed can have an old list.
+    assert_eq!(rig.text(rig.call("echo", "{}")).await, "hi");
     swapped.store(true, Ordering::SeqCst);
     let fault = rig.run(call).await.unwrap_err();
     assert_eq!((fault.reason, fault.sent), (Reason::DefinitionChanged, Sent::No));
-    assert!(peer.asked("tools/call").is_empty());
+    assert_eq!(peer.asked("tools/call").len(), 1, "the first");
+}
+
+#[tokio::test]
+async fn a_call_that_waits_for_its_connection_ends_with_its_agent() {
+    let silent = std::sync::Arc::new(AtomicBool::new(false));
+    let now = std::sync::Arc::clone(&silent);
+    let base = modern(|seen| json(200, "", &said(seen, "hi")));
+    let peer = Peer::start(move |seen| match now.load(Ordering::SeqCst) {
+        true => vec![Step::Hang],
+        false => base(seen),
+    })
+    .await;
+    let rig = rig(site(peer.url.clone()));
+    rig.refresh().await.unwrap();
+    let (call, before) = (rig.call("echo", "{}"), peer.asked("server/discover").len());
+    silent.store(true, Ordering::SeqCst);
+    let removed = async {
+        while peer.asked("server/discover").len() == before {
+            tokio::task::yield_now().await;
+        }
+        rig.upstreams.forget(&agent("a")).await;
+    };
+    let (opened, ()) = tokio::join!(rig.open(call), removed);
+    let fault = opened.err().unwrap();
+    assert_eq!((fault.reason, fault.sent), (Reason::Revoked, Sent::No), "{}", fault.private);
 }
 
 #[tokio::test]

@@ -18,9 +18,10 @@ pub struct ProposedTool {
     pub lists: Vec<String>,
 }
 
-/// An argument that may name a place, and the tools that take it.
+/// An argument that may name a place, and the tools of one server that take it: a policy's actions cannot mix servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
+    server: String,
     name: String,
     list: bool,
     actions: Vec<String>,
@@ -36,10 +37,13 @@ pub fn places(tools: &[ProposedTool]) -> Vec<Place> {
             if !may_name_a_place(name) && !PATHS.contains(&name.as_str()) && !ROOTS.contains(&name.as_str()) {
                 continue;
             }
-            match places.iter_mut().find(|place| place.name == *name && place.list == list) {
+            let same =
+                |place: &&mut Place| place.server == tool.server && place.name == *name && place.list == list;
+            match places.iter_mut().find(same) {
                 Some(place) => place.actions.push(tool.action.clone()),
                 None => {
-                    places.push(Place { name: name.clone(), list, actions: vec![tool.action.clone()] });
+                    let (server, actions) = (tool.server.clone(), vec![tool.action.clone()]);
+                    places.push(Place { server, name: name.clone(), list, actions });
                 }
             }
         }
@@ -466,6 +470,18 @@ mod tests {
         assert!(text.contains("context.args.path like \"/people/ann/.config/callgate*\""));
         assert!(text.contains("//     memory::Action::\"add\",\n//   ],"));
         assert!(!text.contains("\n    memory::"));
+    }
+
+    #[test]
+    fn no_policy_names_tools_of_two_servers() {
+        let tools = [tool("files", "write_file", &["path"]), tool("notes", "write_note", &["path"])];
+        let text = propose(&tools, &Surroundings { places: places(&tools), ..around() });
+        let policies: Vec<&str> = text.split("@id(").filter(|policy| policy.contains("Action::")).collect();
+        let of = |server: &str| policies.iter().filter(|policy| policy.contains(server)).count();
+        assert!(of("files::Action") >= 2 && of("notes::Action") >= 2, "{text}");
+        for policy in policies {
+            assert!(!(policy.contains("files::Action") && policy.contains("notes::Action")), "{policy}");
+        }
     }
 
     #[test]

@@ -58,7 +58,8 @@ def check_headers(results, world):
         meta = wire.envelope()
         del meta["io.modelcontextprotocol/clientCapabilities"]
         sent(lambda headers: headers, json.dumps(call_body(params={"name": "plain__echo", "_meta": meta})).encode(), 400, (-32602,))
-    for method in ("initialize", "ping", "logging/setLevel", "tools/nope", "unknown/method"):
+    for method in ("initialize", "ping", "logging/setLevel", "tools/nope", "unknown/method", "resources/read", "prompts/get",
+                   "completion/complete"):
         with results.check(f"headers/modern-unknown-method/{method}"), world.nothing_forwarded():
             error_is(world.door.modern(method), 404, -32601)
     with results.check("headers/legacy-unknown-method"), world.nothing_forwarded():
@@ -71,6 +72,39 @@ def check_headers(results, world):
         with results.check(f"headers/verb-{verb}"), world.nothing_forwarded():
             reply = world.door.send(body, call_headers(world.key), verb)
             require(reply.status in (400, 405), f"{reply!r}")
+
+
+def check_mirrored(results, world):
+    """`Mcp-Param-*` against the arguments of a tool whose schema mirrors `text` and `count`."""
+    arguments = {"text": "grüße", "count": 42}
+    good = [("Mcp-Param-Text", "=?base64?Z3LDvMOfZQ==?="), ("Mcp-Param-Count", "42.0")]
+
+    def sent(headers, arguments=arguments):
+        body = json.dumps(call_body(params={"name": "plain__mirrored", "arguments": arguments, "_meta": wire.envelope()}))
+        return world.door.send(body.encode(), call_headers(world.key, "plain__mirrored") + headers)
+
+    with results.check("mirrored/equal"):
+        ok_text(sent(good), "mirrored: grüße")
+    with results.check("mirrored/null-is-absent"):
+        ok_text(sent(good[:1], {"text": "grüße"}), "mirrored: grüße")
+    with results.check("mirrored/others-are-not-ours"):
+        ok_text(sent([*good, ("Mcp-Param-Other", "x")]), "mirrored: grüße")
+    cases = {
+        "missing": good[:1],
+        "differs": [good[0], ("Mcp-Param-Count", "43")],
+        "not-decoded": [("Mcp-Param-Text", "Z3LDvMOfZQ=="), good[1]],
+        "malformed": [("Mcp-Param-Text", "=?base64?Z3LDvMOfZQ?="), good[1]],
+        "twice": [*good, good[1]],
+        "no-text": [("Mcp-Param-Text", "gr\xfc\xdfe"), good[1]],
+    }
+    for name, headers in cases.items():
+        with results.check(f"mirrored/{name}"), world.nothing_forwarded():
+            error_is(sent(headers), 400, -32020)
+    with results.check("mirrored/without-value"), world.nothing_forwarded():
+        error_is(sent(good, {"text": "grüße"}), 400, -32020)
+    with results.check("mirrored/legacy-has-none"):
+        reply = world.door.session().request("tools/call", {"name": "plain__mirrored", "arguments": arguments})
+        ok_text(reply, "mirrored: grüße")
 
 
 def check_origins(results, world):

@@ -12,7 +12,7 @@ import socket
 
 import lib
 import wire
-from bad_http import (Dribbles, check_dribbles, check_gone, check_headers, check_origins, check_sessions,
+from bad_http import (Dribbles, check_dribbles, check_gone, check_headers, check_mirrored, check_origins, check_sessions,
                       check_smuggling)
 from door import CANARY, World, background, call_body, call_headers, error_is, ok_text, unauthorized
 from lib import require
@@ -285,7 +285,7 @@ def main():
     results = lib.Results("bad_input")
     world = World(options.binary, directory)
     dribbles = Dribbles(world)
-    for check in (check_bodies, check_tools, check_keys, check_operator, check_headers, check_origins, check_sessions,
+    for check in (check_bodies, check_tools, check_keys, check_operator, check_headers, check_mirrored, check_origins, check_sessions,
                   check_smuggling, check_gone, check_record):
         with results.check(f"{check.__name__}/ran-to-its-end"):
             check(results, world)

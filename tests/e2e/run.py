@@ -15,6 +15,9 @@ import world
 from gate import Gate
 
 FIELDS = ("name", "title", "description", "inputSchema", "outputSchema", "annotations", "icons", "_meta")
+WIRE = ("resultType", "ttlMs", "cacheScope")
+# What Callgate carries so far; a server may declare more.
+CARRIED = ("completions", "prompts", "resources", "tools")
 SERVER_INFO = "io.modelcontextprotocol/serverInfo"
 # The Inspector declares roots and so on; some servers then list more. Callgate declares nothing for now.
 INSPECTOR = lib.CLIENTS / "node_modules" / "@modelcontextprotocol" / "inspector" / "clients" / "launcher" / "build" / "index.js"
@@ -26,8 +29,8 @@ class Program:
     def __init__(self, name, argv, modes, direct):
         self.name, self.argv, self.modes, self.direct = name, argv, modes, direct
 
-    def see(self, target, mode, calls):
-        job = {**target, "mode": mode, "calls": calls}
+    def see(self, target, mode, calls, asks=()):
+        job = {**target, "mode": mode, "calls": calls, "asks": list(asks)}
         env = lib.clean_env(CLIENT_MODULES=lib.CLIENTS)
         code, out, err = lib.run([*self.argv, lib.E2E / "clients" / self.name], 90, env, json.dumps(job))
         lib.require(code == 0, f"{self.name} ({mode}) ended with {code}: {err[-1500:]}")
@@ -52,7 +55,7 @@ class Inspector:
         lib.require(code in (0, 5) and out.strip(), f"inspector ({mode}) ended with {code}: {err[-1500:]}")
         return json.loads(out)["result"]
 
-    def see(self, target, mode, calls):
+    def see(self, target, mode, calls, _asks=()):
         tools = self.ask(target, mode, "--method", "tools/list")["tools"]
         results = []
         for call in calls[:2]:
@@ -60,7 +63,7 @@ class Inspector:
             result = self.ask(target, mode, "--method", "tools/call", "--tool-name", call["name"],
                               "--tool-args-json", arguments)
             results.append({"result": result})
-        return {"protocol": None, "tools": tools, "calls": results}
+        return {"protocol": None, "tools": tools, "calls": results, "asks": [], "offers": None}
 
 
 def clients(home):
@@ -84,10 +87,10 @@ def plain_tools(tools, prefix=""):
 
 
 def plain_call(seen):
-    """A result without what belongs to one revision of the wire: its type, the server's name, a false `isError`."""
+    """A result without what belongs to one revision of the wire: type, caching, the server's name, a false `isError`."""
     if "error" in seen:
         return {"error": seen["error"]}
-    result = {name: value for name, value in seen["result"].items() if name != "resultType"}
+    result = {name: value for name, value in seen["result"].items() if name not in WIRE}
     meta = {name: value for name, value in result.pop("_meta", {}).items() if name != SERVER_INFO}
     if meta:
         result["_meta"] = meta
@@ -112,10 +115,10 @@ class Comparison:
         with self.lock:
             self.results.add(name, ok, detail)
 
-    def look(self, name, client, target, mode, calls):
+    def look(self, name, client, target, mode, calls, asks=()):
         """What a client sees; a failed result and None when it cannot."""
         try:
-            return client.see(target, mode, calls)
+            return client.see(target, mode, calls, asks)
         except Exception as error:
             self.add(name, False, str(error))
             return None
@@ -125,7 +128,8 @@ class Comparison:
 
     def own_names(self, server, client):
         """`/mcp/{server}` against the server itself."""
-        direct = self.look(f"{server.name}/{client.name}/direct", client, server.direct, client.direct, server.calls)
+        direct = self.look(f"{server.name}/{client.name}/direct", client, server.direct, client.direct,
+                           server.calls, server.asks)
         if direct is None:
             return
         tools = plain_tools(direct["tools"])
@@ -138,7 +142,8 @@ class Comparison:
             return
         for mode in client.modes:
             name = f"{server.name}/{client.name}-{mode}"
-            seen = self.look(name, client, self.through(f"/mcp/{server.name}"), mode, server.calls)
+            seen = self.look(name, client, self.through(f"/mcp/{server.name}"), mode, server.calls,
+                             server.asks)
             if seen is None:
                 continue
             self.equal(f"{name}/list", tools, plain_tools(seen["tools"]))
@@ -148,6 +153,12 @@ class Comparison:
             for position, (a, b) in enumerate(zip(direct["calls"], seen["calls"], strict=True)):
                 tool = server.calls[position]["name"]
                 self.equal(f"{name}/call-{position}-{tool}", plain_call(a), plain_call(b))
+            if seen["offers"] is not None:
+                carried = [offer for offer in direct["offers"] if offer in CARRIED]
+                self.equal(f"{name}/offers", carried, seen["offers"])
+            for position, (a, b) in enumerate(zip(direct["asks"], seen["asks"], strict=True)):
+                method = server.asks[position]["method"]
+                self.equal(f"{name}/ask-{position}-{method}", plain_call(a), plain_call(b))
 
     def one_server(self, server, all_clients):
         for client in all_clients:

@@ -20,14 +20,18 @@ GRAPH = [
 class Server:
     """One server: how to reach it directly, what Callgate's configuration says, and calls to compare."""
 
-    def __init__(self, name, calls, command=None, env=None, url=None, table=None, modern=False):
-        self.name, self.calls, self.url, self.modern = name, calls, url, modern
+    def __init__(self, name, calls, command=None, env=None, url=None, table=None, modern=False, asks=()):
+        self.name, self.calls, self.url, self.modern, self.asks = name, calls, url, modern, list(asks)
         self.direct = {"url": url} if url else {"command": [str(part) for part in command], "env": env or {}}
         self.table = table or ({"url": url} if url else {"command": command, "env": env or {}})
 
 
 def call(tool, **arguments):
     return {"name": tool, "arguments": arguments}
+
+
+def ask(method, **params):
+    return {"method": method, "params": params}
 
 
 def workspace(directory):
@@ -117,9 +121,28 @@ EVERYTHING_CALLS = [
 ]
 
 
+DOCUMENT = "demo://resource/static/document/features.md"
+PERSON = {"type": "ref/prompt", "name": "completable-prompt"}
+EVERYTHING_ASKS = [
+    ask("resources/list"),
+    ask("resources/templates/list"),
+    ask("resources/read", uri=DOCUMENT),
+    ask("resources/read", uri="demo://resource/static/document/none"),
+    ask("prompts/list"),
+    ask("prompts/get", name="args-prompt", arguments={"city": "Köln", "state": "\u2028<&>"}),
+    ask("prompts/get", name="simple-prompt"),
+    ask("prompts/get", name="no-such-prompt"),
+    ask("completion/complete", ref=PERSON, argument={"name": "department", "value": "S"}),
+    ask("completion/complete", ref=PERSON, argument={"name": "name", "value": ""},
+        context={"arguments": {"department": "Sales"}}),
+    ask("completion/complete", ref={"type": "ref/resource", "uri": "demo://resource/dynamic/text/{resourceId}"},
+        argument={"name": "resourceId", "value": "7"}),
+]
+
+
 def everything():
     entry = lib.SERVERS / "server-everything" / "dist" / "index.js"
-    return Server("everything", EVERYTHING_CALLS, command=["node", entry, "stdio"])
+    return Server("everything", EVERYTHING_CALLS, command=["node", entry, "stdio"], asks=EVERYTHING_ASKS)
 
 
 def everything_http(directory):
@@ -130,7 +153,7 @@ def everything_http(directory):
     process = lib.Process(["node", "--require", lib.LOOPBACK, entry, "streamableHttp"],
                           pathlib.Path(directory) / "everything-http.log", env)
     process.wait_port(port)
-    return Server("everything-http", EVERYTHING_CALLS, url=f"http://127.0.0.1:{port}/mcp")
+    return Server("everything-http", EVERYTHING_CALLS, url=f"http://127.0.0.1:{port}/mcp", asks=EVERYTHING_ASKS)
 
 
 def modern_http(directory):
@@ -144,7 +167,16 @@ def modern_http(directory):
         call("shout", text="grüße", times=2),
         call("count", to=3),
         call("fail", why="because"),
-    ], url=f"http://127.0.0.1:{port}/mcp", modern=True)
+    ], url=f"http://127.0.0.1:{port}/mcp", modern=True, asks=[
+        ask("resources/list"),
+        ask("resources/templates/list"),
+        ask("resources/read", uri="note://today"),
+        ask("resources/read", uri="note://of/grüße"),
+        ask("resources/read", uri="note://none"),
+        ask("prompts/list"),
+        ask("prompts/get", name="greet", arguments={"name": "Ada"}),
+        ask("completion/complete", ref={"type": "ref/prompt", "name": "greet"}, argument={"name": "name", "value": "a"}),
+    ])
 
 
 def servers(directory):

@@ -4,11 +4,10 @@
 use std::sync::{Arc, PoisonError};
 
 use model::ids::ServerName;
-use model::json::RawJson;
 use model::tool::ToolRef;
 use ports::BoxFuture;
 use ports::control::ControlChange;
-use ports::definitions::DefinitionObserver;
+use ports::definitions::{DefinitionObserver, Offered};
 use ports::fault::Fault;
 use registry::observe::observe;
 use registry::{Change, ChangeKind, Listing};
@@ -17,19 +16,15 @@ use crate::change::{Change as Made, Takes};
 use crate::{Admin, Picture};
 
 impl DefinitionObserver for Admin {
-    fn observed<'a>(
-        &'a self,
-        server: &'a ServerName,
-        tools: Vec<RawJson>,
-    ) -> BoxFuture<'a, Result<(), Fault>> {
-        Box::pin(self.take_listing(server, tools))
+    fn observed<'a>(&'a self, server: &'a ServerName, offered: Offered) -> BoxFuture<'a, Result<(), Fault>> {
+        Box::pin(self.take_listing(server, offered))
     }
 }
 
 impl Admin {
-    async fn take_listing(&self, server: &ServerName, tools: Vec<RawJson>) -> Result<(), Fault> {
+    async fn take_listing(&self, server: &ServerName, offered: Offered) -> Result<(), Fault> {
         let turn = self.turn().await;
-        let listing = Listing::read(&tools);
+        let listing = Listing::read(&offered.tools, &offered.methods);
         self.keep_refused(server, &listing);
         let current = self.current();
         let observation = observe(&current.catalog, server, &listing.definitions, self.ports.clock.now());

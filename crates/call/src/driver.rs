@@ -17,6 +17,7 @@ use ports::Ports;
 use ports::fault::Fault;
 use ports::identity::Presented;
 use ports::upstream::{Answer, Progress};
+use registry::Definition;
 use tokio::sync::mpsc;
 
 use crate::identified::Caller;
@@ -26,7 +27,7 @@ use crate::open_calls::{CancelToken, OpenCalls};
 use crate::received::{Received, Stamp};
 use crate::refuse::Place;
 pub use crate::refuse::Refused;
-use crate::resolved::{Lookup, Resolved};
+use crate::resolved::{Lookup, Resolved, known};
 use crate::sequencer::Sequencers;
 use crate::supervise::Supervised;
 use crate::view::Views;
@@ -127,6 +128,13 @@ impl Door {
         &self.ports
     }
 
+    /// The definition of what a call names, if this caller may know it. Decides nothing: the call is resolved anew.
+    #[must_use]
+    pub fn definition(&self, caller: &Caller, call: &ToolCall) -> Option<Arc<Definition>> {
+        let task = Task::implicit(&caller.principal.agent).ok()?;
+        known(call, &caller.snapshot, &self.views.of(&caller.snapshot, &caller.principal, &task))
+    }
+
     /// Walks one call from received to recorded.
     ///
     /// # Errors
@@ -178,7 +186,8 @@ impl Door {
                 return Err(Refused { call: stamp.id, denial: Denial::indeterminate(error.to_string()) });
             }
         };
-        let place = Place::new(stamp, &caller, &task, &call.endpoint).naming(&call.name);
+        let place = Place::new(stamp, &caller, &task, &call.endpoint);
+        let place = place.of_method(call.method).naming(&call.name);
         let received = match Received::new(stamp, call, &self.limits) {
             Ok(received) => received,
             Err(denial) => return Err(self.refuse_early(place, denial).await),

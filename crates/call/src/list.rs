@@ -6,6 +6,7 @@ use ledger::{Body, Entry, ListBody};
 use model::call::Endpoint;
 use model::denial::Denial;
 use model::digest::Digest;
+use model::method::Method;
 use model::task::Task;
 use model::tool::ToolRef;
 use ports::record::{CommitFault, Expect, Item};
@@ -88,13 +89,25 @@ impl Door {
         }
     }
 
+    /// The methods beside tools that this caller could be permitted at this endpoint; none on any doubt.
+    #[must_use]
+    pub fn methods(&self, caller: &Caller, endpoint: &Endpoint) -> Vec<Method> {
+        let (Endpoint::Server(server), Ok(task)) = (endpoint, Task::implicit(&caller.principal.agent)) else {
+            return Vec::new();
+        };
+        let view = self.views.of(&caller.snapshot, &caller.principal, &task);
+        let of_server = caller.snapshot.catalog.of_server(server);
+        let known = of_server.filter(|record| view.contains(&record.name));
+        known.filter_map(|record| Method::of(&record.name.tool)).collect()
+    }
+
     fn visible(&self, caller: &Caller, endpoint: &Endpoint, task: &Task) -> Vec<ListedTool> {
         let snapshot = &caller.snapshot;
         let view = self.views.of(snapshot, &caller.principal, task);
         let mut tools: Vec<ListedTool> = snapshot
             .catalog
             .usable()
-            .filter(|record| view.contains(&record.name))
+            .filter(|record| Method::of(&record.name.tool).is_none() && view.contains(&record.name))
             .filter_map(|record| {
                 let name = match endpoint {
                     Endpoint::All => snapshot.names.name(&record.name)?.to_owned(),

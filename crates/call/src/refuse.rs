@@ -1,11 +1,14 @@
 //! Leaving early, recorded: every refusal becomes an entry. Must never let an answer leave before its entry.
 
+use std::borrow::Cow;
+
 use ledger::{Body, DecisionBody, Entry, RefusalBody, Verdict};
 use model::approval::ApprovalId;
 use model::call::Endpoint;
 use model::denial::{Denial, Reason};
 use model::digest::{Commitment, Salt};
 use model::ids::{AgentId, CallId, Epoch, TaskId};
+use model::method::Method;
 use model::task::Task;
 use model::tool::PinnedTool;
 use ports::approvals::ApprovalStep;
@@ -33,7 +36,7 @@ pub(crate) struct Place {
     agent: AgentId,
     task: TaskId,
     endpoint: Endpoint,
-    method: String,
+    method: Cow<'static, str>,
     named: String,
 }
 
@@ -46,7 +49,7 @@ impl Place {
             agent: caller.principal.agent.clone(),
             task: task.id.clone(),
             endpoint: endpoint.clone(),
-            method: "tools/call".to_owned(),
+            method: Cow::Borrowed(Method::CallTool.as_str()),
             named: String::new(),
         }
     }
@@ -56,12 +59,17 @@ impl Place {
         let caller = &bound.identified.caller;
         let (call, place) =
             (bound.call(), Self::new(*bound.stamp(), caller, &bound.task, &bound.call().endpoint));
-        place.naming(&call.name)
+        place.of_method(call.method).naming(&call.name)
     }
 
     /// Of another method.
     pub(crate) fn method(self, method: &str) -> Self {
-        Self { method: method.to_owned(), ..self }
+        Self { method: Cow::Owned(method.to_owned()), ..self }
+    }
+
+    /// Of a method that an upstream would answer.
+    pub(crate) fn of_method(self, method: Method) -> Self {
+        Self { method: Cow::Borrowed(method.as_str()), ..self }
     }
 
     /// The name that the request gave.
@@ -95,7 +103,7 @@ impl Door {
             task: place.task,
             agent: place.agent,
             endpoint: place.endpoint,
-            method: place.method,
+            method: place.method.into_owned(),
             named: place.named,
             reason: denial.reason,
             why: denial.private.clone(),

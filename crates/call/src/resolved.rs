@@ -8,10 +8,12 @@ use std::sync::Arc;
 use model::call::{CallDigest, Endpoint, ToolCall};
 use model::denial::{Denial, Reason};
 use model::ids::ToolName;
+use model::method::Method;
 use model::principal::Principal;
 use model::task::Task;
 use model::tool::{PinnedTool, ToolRef};
 use ports::snapshot::Snapshot;
+use registry::Definition;
 
 use crate::bound::Bound;
 use crate::listings::Listings;
@@ -101,11 +103,21 @@ impl Resolved {
     }
 }
 
+/// The definition of a tool this caller may know and call; the edge compares a request's headers with it.
+pub(crate) fn known(call: &ToolCall, snapshot: &Snapshot, view: &View) -> Option<Arc<Definition>> {
+    let name = named(call, snapshot).filter(|name| view.contains(name))?;
+    snapshot.catalog.get(&name).map(|record| Arc::clone(&record.definition))
+}
+
 fn named(call: &ToolCall, snapshot: &Snapshot) -> Option<ToolRef> {
-    match &call.endpoint {
-        Endpoint::All => snapshot.names.resolve(&call.name).cloned(),
-        Endpoint::Server(server) => {
-            let tool = ToolName::parse(&call.name).ok()?;
+    match (&call.endpoint, call.method.operation()) {
+        (Endpoint::All, None) => snapshot.names.resolve(&call.name).cloned(),
+        // Nothing in such a request says which server is meant.
+        (Endpoint::All, Some(_)) => None,
+        (Endpoint::Server(server), Some(tool)) => Some(ToolRef { server: server.clone(), tool }),
+        (Endpoint::Server(server), None) => {
+            // An operation is asked for by its method, never as a tool.
+            let tool = ToolName::parse(&call.name).ok().filter(|name| Method::of(name).is_none())?;
             Some(ToolRef { server: server.clone(), tool })
         }
     }

@@ -7,6 +7,7 @@ use model::call::{CallMeta, Endpoint, ToolCall};
 use model::ids::{AgentId, CallId, Epoch, GroupName, ServerName, ToolName};
 use model::json::RawJson;
 use model::limits::{CallLimits, JsonLimits};
+use model::method::Method;
 use model::principal::{Agent, AgentFacts, Attestation, Principal};
 use model::task::Task;
 use model::time::Micros;
@@ -135,7 +136,7 @@ pub(crate) fn request(name: &str, arguments: &str) -> ToolCall {
     let text = arguments.to_owned().into_bytes();
     let (arguments_raw, arguments) = RawJson::parse(text.into(), &JsonLimits::REQUEST).unwrap();
     let (endpoint, name) = (Endpoint::All, name.to_owned());
-    ToolCall { endpoint, name, arguments, arguments_raw, meta: CallMeta::default() }
+    ToolCall { endpoint, method: Method::CallTool, name, arguments, arguments_raw, meta: CallMeta::default() }
 }
 
 pub(crate) fn stamp() -> Stamp {

@@ -7,7 +7,9 @@ use bytes::Bytes;
 use model::denial::{Denial, Reason};
 use model::ids::CallId;
 use model::json::RawJson;
+use model::method::Method;
 
+use crate::fault::ProtocolFault;
 use crate::implementation::Implementation;
 use crate::jsonrpc::{ProgressToken, RequestId, RpcError, code};
 use crate::meta;
@@ -17,31 +19,40 @@ use crate::write::Writer;
 
 /// The result of `initialize`.
 #[must_use]
-pub fn initialize(version: ProtocolVersion, server: &Implementation, instructions: Option<&str>) -> RawJson {
+pub fn initialize(version: ProtocolVersion, server: &Implementation, methods: &[Method]) -> RawJson {
     let mut out = Object::with_capacity(256);
     out.member("protocolVersion").string(version.as_str());
-    out.member("capabilities").raw(r#"{"tools":{}}"#);
+    capabilities(out.member("capabilities"), methods);
     server.write(out.member("serverInfo"));
-    if let Some(text) = instructions {
-        out.member("instructions").string(text);
-    }
     out.finish()
 }
 
 /// The result of `server/discover`: modern revisions only, so that nobody sends a legacy one inline.
 #[must_use]
-pub fn discover(server: &Implementation, instructions: Option<&str>, ttl_millis: u64) -> RawJson {
+pub fn discover(server: &Implementation, methods: &[Method], ttl_millis: u64) -> RawJson {
     let mut out = Object::with_capacity(256);
     let versions = out.member("supportedVersions").raw("[");
     for (position, version) in ProtocolVersion::MODERN.iter().enumerate() {
         versions.raw(if position > 0 { "," } else { "" }).string(version.as_str());
     }
     versions.raw("]");
-    out.member("capabilities").raw(r#"{"tools":{}}"#);
-    if let Some(text) = instructions {
-        out.member("instructions").string(text);
-    }
+    capabilities(out.member("capabilities"), methods);
     own_result(Era::Modern, &out.finish(), server, Cache::Private(ttl_millis))
+}
+
+/// What this caller can ask here: tools, and what lies behind the methods that it may know.
+fn capabilities(out: &mut Writer, methods: &[Method]) {
+    out.raw(r#"{"tools":{}"#);
+    for (name, method) in [
+        ("resources", Method::ReadResource),
+        ("prompts", Method::GetPrompt),
+        ("completions", Method::Complete),
+    ] {
+        if methods.contains(&method) {
+            out.raw(",").string(name).raw(":{}");
+        }
+    }
+    out.raw("}");
 }
 
 /// The result of `tools/list`: definitions as [`crate::shape::tool`] gave them, the whole list in one page.
@@ -63,6 +74,17 @@ pub const fn empty() -> RawJson {
     RawJson::empty_object()
 }
 
+/// What was asked, and by whom it is answered.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// In which era.
+    pub era: Era,
+    /// Which method.
+    pub method: Method,
+    /// Who answers.
+    pub server: &'a Implementation,
+}
+
 /// How a refused call is answered.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Refusal {
@@ -72,10 +94,15 @@ pub enum Refusal {
     Error(RpcError),
 }
 
-/// The answer to a refused `tools/call`: unknown and hidden tools get one and the same error, a tool the caller
-/// may know about an `isError` result with the reason under [`meta::DENIAL`].
+/// The answer to a refused call. A tool: unknown and hidden ones get one and the same error, one the caller may know
+/// about an `isError` result with the reason under [`meta::DENIAL`]. Another method: an error, and one that the caller
+/// may not know of is none that there is.
 #[must_use]
-pub fn refusal(era: Era, denial: &Denial, call: Option<CallId>, server: &Implementation) -> Refusal {
+pub fn refusal(asked: &Asked<'_>, denial: &Denial, call: Option<CallId>) -> Refusal {
+    let Asked { era, method, server } = *asked;
+    if method != Method::CallTool {
+        return Refusal::Error(refused_method(era, method.as_str(), denial, call));
+    }
     match denial.reason {
         Reason::UnknownTool => Refusal::Error(RpcError::new(code::INVALID_PARAMS, &denial.public)),
         Reason::Malformed => Refusal::Error(RpcError::new(code::INVALID_PARAMS, &denial.public)),
@@ -84,20 +111,39 @@ pub fn refusal(era: Era, denial: &Denial, call: Option<CallId>, server: &Impleme
     }
 }
 
+/// The error that a refused request other than `tools/call` is answered with.
+#[must_use]
+pub fn refused_method(era: Era, method: &str, denial: &Denial, call: Option<CallId>) -> RpcError {
+    let code = match denial.reason {
+        Reason::UnknownTool | Reason::UnknownMethod => {
+            return ProtocolFault::method(era, method).error;
+        }
+        Reason::Malformed | Reason::InvalidArguments => code::INVALID_PARAMS,
+        _ => code::DENIED,
+    };
+    let mut data = Object::with_capacity(160);
+    write_denial(data.member(meta::DENIAL), denial, call);
+    RpcError { code, message: denial.public.clone(), data: Some(data.finish()) }
+}
+
+fn write_denial(out: &mut Writer, denial: &Denial, call: Option<CallId>) {
+    out.raw(r#"{"reason":"#).string(denial.reason.code());
+    if let Some(call) = call {
+        out.raw(r#","call":"#).string(&call.to_string());
+    }
+    if let Some((approval, until)) = denial.approval() {
+        out.raw(r#","approval":"#).string(&approval.to_string());
+        out.raw(r#","until":"#).string(&until.rfc3339());
+    }
+    out.raw("}");
+}
+
 fn denied(era: Era, denial: &Denial, call: Option<CallId>, server: &Implementation) -> RawJson {
     let mut out = Object::with_capacity(384);
     out.member("content").raw(r#"[{"type":"text","text":"#).string(&denial.public).raw("}]");
     out.member("isError").raw("true");
     let mut inner = Object::with_capacity(128);
-    let machine = inner.member(meta::DENIAL).raw(r#"{"reason":"#).string(denial.reason.code());
-    if let Some(call) = call {
-        machine.raw(r#","call":"#).string(&call.to_string());
-    }
-    if let Some((approval, until)) = denial.approval() {
-        machine.raw(r#","approval":"#).string(&approval.to_string());
-        machine.raw(r#","until":"#).string(&until.rfc3339());
-    }
-    machine.raw("}");
+    write_denial(inner.member(meta::DENIAL), denial, call);
     out.member("_meta").leaf(&inner.finish());
     own_result(era, &out.finish(), server, Cache::Never)
 }

@@ -25,6 +25,8 @@ pub mod code {
     pub const MISSING_CAPABILITY: i64 = -32021;
     /// The revision is not served.
     pub const UNSUPPORTED_VERSION: i64 = -32022;
+    /// Of our own, outside what JSON-RPC reserves: a method that is not a tool call was refused, and `data` says why.
+    pub const DENIED: i64 = 403;
 }
 
 /// Longest string id, and most digits of a number id.

@@ -5,10 +5,12 @@ mod tests;
 
 use bytes::Bytes;
 use model::json::RawJson;
+use model::method::Method;
 
 use crate::header;
 use crate::implementation::Implementation;
 use crate::meta;
+use crate::splice;
 use crate::version::ProtocolVersion;
 use crate::write::Writer;
 
@@ -26,12 +28,12 @@ pub enum Wire<'a> {
     },
 }
 
-/// A `tools/call` to send.
+/// A call to send.
 #[derive(Clone, Copy, Debug)]
 pub struct ToolRequest<'a> {
     /// The upstream's own name of the tool.
     pub name: &'a str,
-    /// The arguments, spliced byte for byte.
+    /// The arguments, or the parameters of another method, spliced byte for byte.
     pub arguments: &'a RawJson,
     /// Trace members for `_meta`; names other than [`meta::TRACE`] are left out.
     pub trace: &'a [(Box<str>, RawJson)],
@@ -83,13 +85,31 @@ pub fn list_tools(wire: &Wire<'_>, id: u64, cursor: Option<&str>) -> Bytes {
     finish(out.raw("}").take())
 }
 
-/// `tools/call`.
+/// A call, whatever its method.
 #[must_use]
-pub fn call_tool(wire: &Wire<'_>, id: u64, call: &ToolRequest<'_>) -> Bytes {
+pub fn call(wire: &Wire<'_>, id: u64, method: Method, request: &ToolRequest<'_>) -> Bytes {
+    match method {
+        Method::CallTool => call_tool(wire, id, request),
+        method => call_method(wire, id, method, request),
+    }
+}
+
+fn call_tool(wire: &Wire<'_>, id: u64, call: &ToolRequest<'_>) -> Bytes {
     let mut out = Writer::with_capacity(call.arguments.as_bytes().len() + call.name.len() + 384);
     begin(&mut out, id, "tools/call");
     out.raw(r#"{"name":"#).string(call.name).raw(r#","arguments":"#).leaf(call.arguments);
     write_meta(&mut out, Separator::Comma, wire, call.progress, call.trace);
+    finish(out.raw("}").take())
+}
+
+/// The parameters are those of the method itself.
+fn call_method(wire: &Wire<'_>, id: u64, method: Method, request: &ToolRequest<'_>) -> Bytes {
+    let mut out = Writer::with_capacity(request.arguments.as_bytes().len() + 384);
+    begin(&mut out, id, method.as_str());
+    let inner = splice::inner(request.arguments);
+    out.raw("{").raw(inner);
+    let separator = if inner.is_empty() { Separator::First } else { Separator::Comma };
+    write_meta(&mut out, separator, wire, request.progress, request.trace);
     finish(out.raw("}").take())
 }
 

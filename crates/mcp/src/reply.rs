@@ -6,6 +6,7 @@ mod tests;
 use bytes::Bytes;
 use model::json::{Json, JsonFault, Member, RawJson};
 use model::limits::JsonLimits;
+use model::method::Method;
 
 use crate::jsonrpc::{RequestId, RpcError, code, error_message, result_message};
 use crate::splice;
@@ -36,6 +37,17 @@ pub enum Outcome {
     Result(UpstreamResult),
     /// An error, its message cut to 4 KiB.
     Error(RpcError),
+}
+
+impl Outcome {
+    /// What the server declares to offer; an error declares nothing, so that its tools are asked for.
+    #[must_use]
+    pub fn offers(&self) -> Offers {
+        match self {
+            Self::Result(result) => result.offers(),
+            Self::Error(_) => Offers { tools: true, methods: Vec::new() },
+        }
+    }
 }
 
 /// A result, raw and parsed.
@@ -260,12 +272,39 @@ impl UpstreamResult {
         self.tree.get("isError") == Some(&Json::Bool(true))
     }
 
-    /// Whether what it says of itself has the shape of a result of `tools/call`: `content` a list, `isError` a
-    /// boolean, each if it is there.
+    /// Whether it has the shape of a result of this method: its list a list, its object an object. A result of
+    /// `tools/call` may leave both `content` and `isError` out.
     #[must_use]
-    pub fn has_tool_shape(&self) -> bool {
-        let content = self.tree.get("content").is_none_or(|content| matches!(content, Json::Array(_)));
-        content && self.tree.get("isError").is_none_or(|flag| matches!(flag, Json::Bool(_)))
+    pub fn has_shape(&self, method: Method) -> bool {
+        let list = |name: &str| matches!(self.tree.get(name), Some(Json::Array(_)));
+        match method {
+            Method::CallTool => {
+                let flag = self.tree.get("isError").is_none_or(|flag| matches!(flag, Json::Bool(_)));
+                flag && (list("content") || self.tree.get("content").is_none())
+            }
+            Method::ListResources => list("resources"),
+            Method::ListTemplates => list("resourceTemplates"),
+            Method::ReadResource => list("contents"),
+            Method::ListPrompts => list("prompts"),
+            Method::GetPrompt => list("messages"),
+            Method::Complete => matches!(self.tree.get("completion"), Some(Json::Object(_))),
+        }
+    }
+
+    /// What the server declares to offer, in a result of `initialize` or `server/discover`.
+    #[must_use]
+    pub fn offers(&self) -> Offers {
+        let capabilities = self.tree.get("capabilities");
+        let has = |name: &str| capabilities.and_then(|all| all.get(name)).is_some();
+        let behind = |method: &Method| match method {
+            Method::CallTool => false,
+            Method::ListResources | Method::ListTemplates | Method::ReadResource => has("resources"),
+            Method::ListPrompts | Method::GetPrompt => has("prompts"),
+            Method::Complete => has("completions"),
+        };
+        let methods: Vec<_> = Method::BESIDE_TOOLS.into_iter().filter(behind).collect();
+        // Servers that declare nothing at all are asked for tools.
+        Offers { tools: has("tools") || methods.is_empty(), methods }
     }
 
     /// `nextCursor`: another page follows. An empty cursor is a cursor.
@@ -310,6 +349,15 @@ impl UpstreamResult {
         let millis = self.tree.get("ttlMs").and_then(Json::as_i64).unwrap_or(0);
         u64::try_from(millis).unwrap_or(0)
     }
+}
+
+/// What a server declares to offer.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Offers {
+    /// Whether it has tools to list.
+    pub tools: bool,
+    /// The methods beside tools.
+    pub methods: Vec<Method>,
 }
 
 /// `resultType`.

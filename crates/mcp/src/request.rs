@@ -6,11 +6,13 @@ mod tests;
 
 use model::call::{CallMeta, Endpoint, ToolCall};
 use model::json::{Json, Member, RawJson};
+use model::method::Method;
 
 use crate::fault::ProtocolFault;
 use crate::inbound::{InboundNotification, InboundRequest};
 use crate::jsonrpc::{ProgressToken, RequestId};
 use crate::meta;
+use crate::shape::Object;
 use crate::version::Era;
 
 /// Longest tool name a client may write, whatever it means.
@@ -32,8 +34,8 @@ pub enum ClientRequest {
         /// Where to go on.
         cursor: Option<String>,
     },
-    /// `tools/call`.
-    CallTool(Box<CallTool>),
+    /// What an upstream answers: `tools/call`, and the methods beside it.
+    Call(Box<Call>),
 }
 
 /// The parameters of `initialize`.
@@ -47,14 +49,16 @@ pub struct Initialize {
     pub client_info: Option<RawJson>,
 }
 
-/// The parameters of `tools/call`.
+/// A request for an upstream.
 #[derive(Clone, Debug)]
-pub struct CallTool {
-    /// The tool's name as written, at most 256 bytes.
+pub struct Call {
+    /// Which.
+    pub method: Method,
+    /// Of `tools/call`: the tool's name as written, at most 256 bytes. Else empty.
     pub name: String,
-    /// The arguments, always an object.
+    /// The arguments of the tool, or the parameters of the method that are known; always an object.
     pub arguments: Json,
-    /// The same, byte for byte.
+    /// The same, each leaf byte for byte.
     pub arguments_raw: RawJson,
     /// What else may go upstream.
     pub meta: CallMeta,
@@ -62,12 +66,13 @@ pub struct CallTool {
     pub progress_token: Option<ProgressToken>,
 }
 
-impl CallTool {
+impl Call {
     /// The call as the path takes it, and the token that stays here.
     #[must_use]
     pub fn into_call(self, endpoint: Endpoint) -> (ToolCall, Option<ProgressToken>) {
         let call = ToolCall {
             endpoint,
+            method: self.method,
             name: self.name,
             arguments: self.arguments,
             arguments_raw: self.arguments_raw,
@@ -118,14 +123,16 @@ impl InboundRequest {
         let Self { id, method, params, text } = self;
         let parameters = Parameters { members: params, text };
         let outcome = match (&*method, era) {
-            ("tools/call", _) => {
-                parameters.call_tool(era).map(|call| ClientRequest::CallTool(Box::new(call)))
-            }
             ("tools/list", _) => parameters.list_tools(),
             ("initialize", Era::Legacy) => parameters.initialize(),
             ("ping", Era::Legacy) => Ok(ClientRequest::Ping),
             ("server/discover", Era::Modern) => Ok(ClientRequest::Discover),
-            _ => return Err(ProtocolFault::method(era, &method).with_id(Some(id))),
+            _ => match Method::parse(&method) {
+                Some(Method::CallTool) => parameters.call_tool(era),
+                Some(method) => parameters.beside_tools(era, method),
+                None => return Err(ProtocolFault::method(era, &method).with_id(Some(id))),
+            }
+            .map(|call| ClientRequest::Call(Box::new(call))),
         };
         match outcome {
             Ok(request) => Ok((id, request)),
@@ -140,15 +147,13 @@ struct Parameters {
 }
 
 impl Parameters {
-    fn call_tool(mut self, era: Era) -> Result<CallTool, String> {
+    fn call_tool(mut self, era: Era) -> Result<Call, String> {
         let name = match self.members.get("name") {
             Some(Json::String(name)) if name.len() <= NAME_BYTES_MAX => name.to_string(),
             Some(Json::String(_)) => return Err(format!("`name` is longer than {NAME_BYTES_MAX} bytes")),
             other => return Err(wrong("name", "a string", other)),
         };
-        if era == Era::Modern && self.members.get("requestState").is_some() {
-            return Err("`requestState` was not issued for this call; send the call without it".into());
-        }
+        self.no_round(era)?;
         let (meta, progress_token) = self.call_meta()?;
         let (arguments, arguments_raw) = match self.take("arguments") {
             None => (Json::Object(Vec::new()), RawJson::empty_object()),
@@ -157,7 +162,30 @@ impl Parameters {
             }
             Some(other) => return Err(wrong("arguments", "an object", Some(&other.value))),
         };
-        Ok(CallTool { name, arguments, arguments_raw, meta, progress_token })
+        Ok(Call { method: Method::CallTool, name, arguments, arguments_raw, meta, progress_token })
+    }
+
+    /// Takes the parameters that the method is known to have. Others are not carried: nobody could decide on them.
+    fn beside_tools(self, era: Era, method: Method) -> Result<Call, String> {
+        self.no_round(era)?;
+        let (meta, progress_token) = self.call_meta()?;
+        let (mut arguments, mut raw) = (Vec::new(), Object::with_capacity(128));
+        if let Json::Object(members) = self.members {
+            for member in members.into_iter().filter(|member| carried(method).contains(&&*member.name)) {
+                raw.member(&member.name).leaf(&RawJson::slice(&self.text, &member.span));
+                arguments.push(member);
+            }
+        }
+        let (name, arguments, arguments_raw) = (String::new(), Json::Object(arguments), raw.finish());
+        Ok(Call { method, name, arguments, arguments_raw, meta, progress_token })
+    }
+
+    /// No call waits for an answer of the client yet.
+    fn no_round(&self, era: Era) -> Result<(), String> {
+        if era == Era::Modern && self.members.get("requestState").is_some() {
+            return Err("`requestState` was not issued for this request; send it without".into());
+        }
+        Ok(())
     }
 
     fn call_meta(&self) -> Result<(CallMeta, Option<ProgressToken>), String> {
@@ -206,6 +234,17 @@ impl Parameters {
         let Json::Object(members) = &mut self.members else { return None };
         let at = members.iter().position(|member| &*member.name == name)?;
         Some(members.swap_remove(at))
+    }
+}
+
+/// The parameters of a method (MCP 2026-07-28, Schema Reference), but `_meta`.
+const fn carried(method: Method) -> &'static [&'static str] {
+    match method {
+        Method::CallTool => &["name", "arguments"],
+        Method::ListResources | Method::ListTemplates | Method::ListPrompts => &["cursor"],
+        Method::ReadResource => &["uri"],
+        Method::GetPrompt => &["name", "arguments"],
+        Method::Complete => &["ref", "argument", "context"],
     }
 }
 

@@ -35,6 +35,13 @@ pub(crate) fn elements(json: &RawJson) -> Vec<RawJson> {
     items(text, b'[').map(|item| RawJson::slice(text, &item)).collect()
 }
 
+/// What stands between the braces of the object `json` is; empty when it is no object or has no members.
+pub(crate) fn inner(json: &RawJson) -> &[u8] {
+    let text = json.as_bytes().trim_ascii();
+    let inner = text.strip_prefix(b"{").and_then(|text| text.strip_suffix(b"}"));
+    inner.unwrap_or_default().trim_ascii()
+}
+
 impl Part {
     /// The name, escapes undone.
     pub(crate) fn name<'a>(&self, text: &'a Bytes) -> Cow<'a, str> {

@@ -3,6 +3,7 @@
 use crate::digest::Digest;
 use crate::ids::ServerName;
 use crate::json::{Json, RawJson};
+use crate::method::Method;
 use crate::tool::PinnedTool;
 
 /// Which door the request came to.
@@ -14,16 +15,18 @@ pub enum Endpoint {
     Server(ServerName),
 }
 
-/// A `tools/call` as the edge parsed it. The tool is a name still: nothing is looked up yet.
+/// A request as the edge parsed it. The tool is a name still: nothing is looked up yet.
 #[derive(Clone, Debug)]
 pub struct ToolCall {
     /// Which door.
     pub endpoint: Endpoint,
-    /// The name as the client wrote it, at most 256 bytes, any characters.
+    /// What is asked.
+    pub method: Method,
+    /// Of `tools/call`: the name as the client wrote it, at most 256 bytes, any characters. Else empty.
     pub name: String,
-    /// The arguments, parsed. Always an object.
+    /// The arguments, parsed. Always an object. Of other methods: their parameters.
     pub arguments: Json,
-    /// The same, byte for byte, to be spliced upstream.
+    /// The same, its leaves byte for byte, to be spliced upstream.
     pub arguments_raw: RawJson,
     /// What else goes upstream with it.
     pub meta: CallMeta,

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::method::Method;
+
 /// Why a name was refused: which grammar, and what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{given}` is not {what}: {allowed}")]
@@ -84,12 +86,14 @@ name!(
     |text| lower_name(text, 32, b"-_") && !text.contains("__")
 );
 name!(
-    /// A tool's own name on its server, case-sensitive (MCP 2026-07-28, Tools).
+    /// A tool's own name on its server, case-sensitive (MCP 2026-07-28, Tools), or that of an operation
+    /// ([`Method::operation`]).
     ToolName,
     "a tool name",
     "1 to 128 of A-Z a-z 0-9 _ . / -",
     |text| (1..=128).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_./-".contains(&b))
+        && (text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_./-".contains(&b))
+            || Method::named(text).is_some())
 );
 name!(
     /// A unit of delegated work. Implicit tasks are named `agent:NAME`.

@@ -12,6 +12,7 @@ pub mod digest;
 pub mod ids;
 pub mod json;
 pub mod limits;
+pub mod method;
 pub mod principal;
 pub mod secret;
 pub mod task;

@@ -2,6 +2,7 @@
 
 use cedar_policy::{EntityId, EntityTypeName, EntityUid};
 use model::ids::{AgentId, GroupName, ServerName, TaskId};
+use model::method::Method;
 use model::tool::{Risk, ToolRef};
 
 /// The namespace of everything that is not a tool.
@@ -12,6 +13,12 @@ pub(crate) const LIST: &str = "list";
 pub(crate) const CALL: &str = "call";
 /// The action group of tools whose results hold secrets.
 pub(crate) const RETURNS_SECRETS: &str = "returns_secrets";
+/// The action group of what shows and reads resources.
+pub(crate) const READ_RESOURCE: &str = "read_resource";
+/// The action group of what shows and gets prompts.
+pub(crate) const GET_PROMPT: &str = "get_prompt";
+/// The action group of completion.
+pub(crate) const COMPLETE: &str = "complete";
 /// An action nobody can request. It is in every group, so that a policy on a group is valid with no tool in it.
 pub(crate) const NO_TOOL: &str = "(no tool)";
 /// The group every registered agent is in.
@@ -34,6 +41,16 @@ pub(crate) fn namespace(server: &ServerName) -> String {
 #[must_use]
 pub fn action_of(tool: &ToolRef) -> String {
     format!("{}::Action::\"{}\"", namespace(&tool.server), tool.tool)
+}
+
+/// The group of what is asked beside tools; `None` for a tool.
+pub(crate) fn kind_group(tool: &ToolRef) -> Option<&'static str> {
+    Some(match Method::of(&tool.tool)? {
+        Method::ListResources | Method::ListTemplates | Method::ReadResource => READ_RESOURCE,
+        Method::ListPrompts | Method::GetPrompt => GET_PROMPT,
+        Method::Complete => COMPLETE,
+        Method::CallTool => return None,
+    })
 }
 
 /// The group of one risk class.

@@ -6,7 +6,7 @@ use model::tool::{PinnedTool, Risk};
 use serde_json::{Map, Value, json};
 
 use crate::facts::ToolFacts;
-use crate::names::{self, CALL, LIST, NO_TOOL, RETURNS_SECRETS, SHARED};
+use crate::names::{self, CALL, COMPLETE, GET_PROMPT, LIST, NO_TOOL, READ_RESOURCE, RETURNS_SECRETS, SHARED};
 use crate::shape::{Field, Record, Shape};
 
 /// One tool as the schema knows it.
@@ -33,6 +33,7 @@ impl ToolType {
         if self.returns_secrets {
             groups.push(RETURNS_SECRETS.to_owned());
         }
+        groups.extend(names::kind_group(&self.tool.name).map(str::to_owned));
         groups
     }
 }
@@ -46,6 +47,8 @@ const HEADER: &str = "\
 //   a number is NAME_json, and NAME_floor and NAME_ceil, which compare exactly with whole numbers;
 //   a value that may be null has NAME_json, and NAME when it is not null;
 //   anything else is NAME_json only: canonical JSON text.
+// What a server offers beside tools is SERVER::Action::\"mcp:METHOD\", in the groups read_resource, get_prompt and
+// complete: `mcp:resources/read` has `context.args.uri`, `mcp:prompts/get` has `context.args.name`.
 // If a call has arguments that its tool does not declare, and only then, there is `context.undeclared`: their JSON
 // pointers, and an object of pointer to value as canonical text. `unless { context has undeclared }` keeps them out.
 // `context.time` is UTC, in whole seconds. What is not here is not tracked, so no policy can ask for it.
@@ -131,7 +134,7 @@ fn shared_actions(servers: &[ServerName]) -> Value {
     let mut actions = Map::new();
     actions.insert(CALL.to_owned(), json!({}));
     let mut groups: Vec<String> = [Risk::Read, Risk::Write, Risk::Privileged].map(names::risk_group).into();
-    groups.push(RETURNS_SECRETS.to_owned());
+    groups.extend([RETURNS_SECRETS, READ_RESOURCE, GET_PROMPT, COMPLETE].map(str::to_owned));
     groups.extend(servers.iter().map(names::server_group));
     for group in &groups {
         actions.insert(group.clone(), json!({ "memberOf": [{ "id": CALL }] }));

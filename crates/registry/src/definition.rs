@@ -7,7 +7,9 @@ use model::digest::Digest;
 use model::ids::{NameError, ToolName};
 use model::json::{Json, JsonFault, Member, RawJson};
 use model::limits::JsonLimits;
+use model::method::Method;
 
+use crate::header::HeaderParameters;
 use crate::schema::{ArgumentSchema, SchemaFault};
 
 /// Bounds on one definition. The largest seen in the field are about 30 KiB.
@@ -23,6 +25,7 @@ pub struct Definition {
     tree: Json,
     digest: Digest,
     body: Digest,
+    mirrors: bool,
     arguments: OnceLock<Result<ArgumentSchema, SchemaFault>>,
 }
 
@@ -57,6 +60,9 @@ pub enum DefinitionFault {
     /// A name outside the grammar.
     #[error("{0}; ask the server's author to rename the tool")]
     Name(#[from] NameError),
+    /// The name of an operation, which no tool may have.
+    #[error("the name is one that callgate gives; ask the server's author to rename the tool")]
+    ReservedName,
     /// The same name twice in one list.
     #[error("the server lists this name more than once, so it is not clear which one is meant")]
     DuplicateName,
@@ -69,7 +75,19 @@ pub enum DefinitionFault {
 }
 
 impl Definition {
-    /// Reads one element of a `tools/list` result. Keeps its own copy of the bytes, so that the message it
+    /// Reads one element of a `tools/list` result, as [`Self::parse`] does.
+    ///
+    /// # Errors
+    /// [`DefinitionFault`], also for a name that is not a server's to give.
+    pub fn listed(raw: &RawJson) -> Result<Self, DefinitionFault> {
+        let definition = Self::parse(raw)?;
+        match Method::of(&definition.name) {
+            Some(_) => Err(DefinitionFault::ReservedName),
+            None => Ok(definition),
+        }
+    }
+
+    /// Reads one definition. Keeps its own copy of the bytes, so that the message it
     /// was cut from can be freed.
     ///
     /// # Errors
@@ -80,7 +98,9 @@ impl Definition {
         let name = ToolName::parse(tree.get("name").and_then(Json::as_str).unwrap_or_default())?;
         let digest = Digest::of_parts("callgate/definition/v1", &[tree.canonical().as_bytes()]);
         let body = body_digest(&tree);
-        Ok(Self { name, raw, tree, digest, body, arguments: OnceLock::new() })
+        let mirrors =
+            HeaderParameters::of(tree.get("inputSchema").unwrap_or(&ABSENT)) != HeaderParameters::default();
+        Ok(Self { name, raw, tree, digest, body, mirrors, arguments: OnceLock::new() })
     }
 
     /// The server's own name for the tool.
@@ -118,6 +138,12 @@ impl Definition {
     #[must_use]
     pub fn input_schema(&self) -> &Json {
         self.tree.get("inputSchema").unwrap_or(&ABSENT)
+    }
+
+    /// Whether any of its parameters carries `x-mcp-header`, rightly or not.
+    #[must_use]
+    pub const fn mirrors(&self) -> bool {
+        self.mirrors
     }
 
     /// `outputSchema`.

@@ -11,6 +11,7 @@ pub mod header;
 pub mod listing;
 pub mod names;
 pub mod observe;
+pub mod operation;
 pub mod record;
 pub mod risk;
 pub mod schema;

@@ -1,12 +1,14 @@
-//! One whole `tools/list`, read element by element. Must never drop a tool silently: each is read or reported.
+//! What a server offers: one whole `tools/list`, read element by element, and the methods it declares. Must never drop a tool silently: each is read or reported.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use model::json::{Json, RawJson};
 use model::limits::JsonLimits;
+use model::method::Method;
 
 use crate::definition::{DEFINITION_LIMITS, Definition, DefinitionFault};
+use crate::operation;
 use crate::visible::shortened;
 
 /// Most tools read from one list.
@@ -33,10 +35,11 @@ pub struct RefusedDefinition {
 }
 
 impl Listing {
-    /// Reads each element. Of a name that comes twice, none is taken.
+    /// Reads each tool; of a name that comes twice, none is taken. Beside them stand the operations of the methods.
     #[must_use]
-    pub fn read(tools: &[RawJson]) -> Self {
+    pub fn read(tools: &[RawJson], methods: &[Method]) -> Self {
         let mut listing = Self::default();
+        listing.definitions.extend(methods.iter().copied().filter_map(operation::definition));
         let mut read = Vec::new();
         let mut times: HashMap<String, usize> = HashMap::new();
         for (position, raw) in tools.iter().enumerate() {
@@ -45,7 +48,7 @@ impl Listing {
                 listing.refused.push(RefusedDefinition { position, name: String::new(), fault });
                 break;
             }
-            match Definition::parse(raw) {
+            match Definition::listed(raw) {
                 Ok(definition) => {
                     *times.entry(definition.name().as_str().to_owned()).or_default() += 1;
                     read.push((position, definition));

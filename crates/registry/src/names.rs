@@ -6,6 +6,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use model::digest::Digest;
+use model::method::Method;
 use model::tool::ToolRef;
 
 use crate::catalog::Catalog;
@@ -26,7 +27,9 @@ impl Names {
     /// happens to a tool: who was seen first has the first choice.
     #[must_use]
     pub fn of(catalog: &Catalog) -> Self {
-        let mut records: Vec<&ToolRecord> = catalog.all().map(|record| &**record).collect();
+        // Operations are not called by name.
+        let tools = catalog.all().filter(|record| Method::of(&record.name.tool).is_none());
+        let mut records: Vec<&ToolRecord> = tools.map(|record| &**record).collect();
         records.sort_by_key(|record| (record.first_seen, Reverse(fits(&record.name)), &record.name));
         let mut names = Self::default();
         for record in records {

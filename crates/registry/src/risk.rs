@@ -6,6 +6,7 @@ mod arguments;
 mod secrets;
 mod words;
 
+use model::method::Method;
 use model::tool::Risk;
 
 use crate::definition::Definition;
@@ -62,6 +63,9 @@ impl Finding {
 /// Proposes a risk class, with reasons.
 #[must_use]
 pub fn propose(definition: &Definition) -> RiskProposal {
+    if Method::of(definition.name()).is_some() {
+        return of_operation();
+    }
     let read_only = definition.hints().read_only == Some(true);
     let mut found = findings(definition);
     let base = if read_only { Risk::Read } else { Risk::Write };
@@ -80,6 +84,12 @@ pub fn propose(definition: &Definition) -> RiskProposal {
     because.extend(secret);
     because.truncate(16);
     RiskProposal { risk, because, contradicted, returns_secrets }
+}
+
+/// An operation is ours to describe, and all of them read. What a server does when it reads is its own.
+fn of_operation() -> RiskProposal {
+    let because = vec!["the protocol means it to read only; what is read, the server decides".to_owned()];
+    RiskProposal { risk: Risk::Read, because, contradicted: false, returns_secrets: false }
 }
 
 fn findings(definition: &Definition) -> Vec<Finding> {

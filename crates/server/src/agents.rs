@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use call::{Caller, Door};
-use http::{HeaderName, Request, Response};
+use http::{HeaderMap, HeaderName, Request, Response};
 use hyper::body::{Body as _, Incoming};
 use mcp::classify::{self, Headers, Route, Verb};
 use mcp::fault::ProtocolFault;
@@ -180,14 +180,14 @@ impl Exchange<'_> {
             Err(fault) => return self.fault(fault, "").await,
         };
         match classify::classify(&headers, &message) {
-            Ok(route) => self.dispatch(route, message).await,
+            Ok(route) => self.dispatch(route, message, &parts.headers).await,
             Err(fault) => self.fault(fault, method(&message)).await,
         }
     }
 
-    async fn dispatch(&self, route: Route<'_>, message: Inbound) -> Reply {
+    async fn dispatch(&self, route: Route<'_>, message: Inbound, headers: &HeaderMap) -> Reply {
         match (route, message) {
-            (Route::Modern(_), Inbound::Request(request)) => self.modern(request).await,
+            (Route::Modern(_), Inbound::Request(request)) => self.modern(request, headers).await,
             (Route::ModernNotification, _) => reply::empty(202),
             (Route::LegacyInitialize, Inbound::Request(request)) => self.initialize(request).await,
             (Route::Legacy(session), message) => self.legacy(&session, message).await,
@@ -259,7 +259,7 @@ struct HeaderValues<'a> {
 }
 
 impl<'a> HeaderValues<'a> {
-    fn of(headers: &'a http::HeaderMap) -> Self {
+    fn of(headers: &'a HeaderMap) -> Self {
         Self {
             version: head::all(headers, &PROTOCOL_VERSION),
             method: head::all(headers, &METHOD),

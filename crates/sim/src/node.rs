@@ -137,8 +137,8 @@ impl Node {
     /// # Errors
     /// As the observer.
     pub async fn connect(&self, server: &ServerName) -> Result<(), Fault> {
-        let tools = self.world.servers.list(server);
-        self.admin.observed(server, tools).await?;
+        let offered = self.world.servers.list(server);
+        self.admin.observed(server, offered).await?;
         let names: Vec<_> =
             self.admin.current().catalog.of_server(server).map(|record| record.name.clone()).collect();
         for name in &names {

@@ -8,7 +8,9 @@ use model::digest::Digest;
 use model::ids::{ServerName, ToolName};
 use model::json::RawJson;
 use model::limits::JsonLimits;
+use model::method::Method;
 use model::tool::ToolRef;
+use ports::definitions::Offered;
 use registry::Definition;
 
 /// The servers and their tools, each a JSON text.
@@ -26,6 +28,13 @@ impl SimServers {
         true
     }
 
+    /// A server declares this method from now on.
+    pub fn declare(&self, server: &ServerName, method: Method) {
+        let definition = registry::operation::definition(method);
+        let text = definition.map(|definition| definition.raw().as_str().to_owned()).unwrap_or_default();
+        self.offer(server, &text);
+    }
+
     /// A server offers it no more.
     pub fn withdraw(&self, tool: &ToolRef) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -34,11 +43,18 @@ impl SimServers {
         }
     }
 
-    /// What a server lists.
+    /// What a server lists and declares.
     #[must_use]
-    pub fn list(&self, server: &ServerName) -> Vec<RawJson> {
+    pub fn list(&self, server: &ServerName) -> Offered {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.get(server).into_iter().flat_map(BTreeMap::values).filter_map(|text| raw(text)).collect()
+        let mut offered = Offered::default();
+        for (name, text) in all.get(server).into_iter().flatten() {
+            match Method::of(name) {
+                Some(method) => offered.methods.push(method),
+                None => offered.tools.extend(raw(text)),
+            }
+        }
+        offered
     }
 
     /// The digest of a tool as it is offered.

@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use mcp::param_header::{AnnotationFault, ParamHeaders};
+use mcp::reply::Offers;
 use model::denial::Reason;
 use model::digest::Digest;
 use model::ids::ServerName;
 use model::json::RawJson;
 use model::tool::PinnedTool;
-use ports::definitions::DefinitionObserver;
+use ports::definitions::{DefinitionObserver, Offered};
 use ports::upstream::UpstreamFault;
 use registry::{Definition, Listing};
 use tokio::time::{Duration, Instant};
@@ -34,6 +35,8 @@ pub(crate) struct Page {
 pub(crate) trait Lister: Send + Sync {
     /// Whether its lists grow old: a change may go unannounced.
     fn ages(&self) -> bool;
+    /// What the server declares to offer.
+    fn offers(&self) -> Offers;
     /// One page. `None` is the first.
     fn page(&self, cursor: Option<String>) -> impl Future<Output = Result<Page, UpstreamFault>> + Send;
 }
@@ -60,7 +63,7 @@ impl Verified {
     pub(crate) fn pinned(&self, tool: &PinnedTool) -> Result<&Listed, UpstreamFault> {
         let name = tool.name.tool.as_str();
         let refuse = |what: &str| {
-            let text = format!("tool `{name}` {what}; list and certify its tools again");
+            let text = format!("`{name}` {what}; list and certify what it offers again");
             Err(not_sent(Reason::DefinitionChanged, &tool.name.server, text))
         };
         match self.tools.get(name) {
@@ -130,13 +133,18 @@ impl Definitions {
         const TRIES: usize = 3;
         for _ in 0..TRIES {
             let change = self.changes.load(Ordering::Acquire);
-            let (tools, ttl) = self.read_all(lister).await?;
+            let (tools, ttl) = match lister.offers().tools {
+                true => self.read_all(lister).await?,
+                false => (Vec::new(), Duration::MAX),
+            };
             if change != self.changes.load(Ordering::Acquire) {
                 continue;
             }
-            let listing = Listing::read(&tools);
+            // Asked now: listing may have begun another session.
+            let methods = lister.offers().methods;
+            let listing = Listing::read(&tools, &methods);
             self.observer
-                .observed(&self.server, tools)
+                .observed(&self.server, Offered { tools, methods })
                 .await
                 .map_err(|e| unavailable(&self.server, format!("its tools could not be registered: {e}")))?;
             return Ok(self.publish(listing, change, lister.ages().then_some(ttl)));

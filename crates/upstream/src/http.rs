@@ -17,11 +17,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode};
+use mcp::classify::named_by;
 use mcp::outbound;
-use mcp::reply::{Outcome, ServerRequest, UpstreamMessage, UpstreamNotification};
+use mcp::reply::{Offers, Outcome, ServerRequest, UpstreamMessage, UpstreamNotification};
 use mcp::version::Era;
 use model::denial::Reason;
 use model::json::Json;
+use model::method::Method;
 use ports::broker::Lease;
 use ports::definitions::DefinitionObserver;
 use ports::secret::Secret;
@@ -125,8 +127,7 @@ impl HttpConnection {
         if session.version.era() == Era::Modern {
             self.modern_headers(&mut headers, forward, listed)?;
         }
-        let request = speak::tool_request(forward, id);
-        let body = outbound::call_tool(&speak::wire(session.version), id, &request);
+        let body = speak::request(forward, session.version, id);
         Ok(Outgoing { session, headers, body })
     }
 
@@ -137,14 +138,22 @@ impl HttpConnection {
         listed: &Listed,
     ) -> Result<(), UpstreamFault> {
         let unusable = |why: &dyn std::fmt::Display| unavailable(&self.site.server, why);
-        let name = mcp::header::encode(forward.tool.name.tool.as_str());
-        let name = HeaderValue::from_str(&name).map_err(|e| unusable(&e))?;
-        headers.push((HeaderName::from_static("mcp-method"), HeaderValue::from_static("tools/call")));
-        headers.push((HeaderName::from_static("mcp-name"), name));
+        let limits = speak::message_limits(&self.site.limits);
+        let arguments = || Json::parse(forward.arguments.as_bytes(), &limits).map_err(|e| unusable(&e));
+        let method = speak::method(forward);
+        headers.push((HeaderName::from_static("mcp-method"), HeaderValue::from_static(method.as_str())));
+        let name = match (method, named_by(method.as_str())) {
+            (Method::CallTool, _) => Some(forward.tool.name.tool.as_str().to_owned()),
+            (_, Some(member)) => arguments()?.get(member).and_then(Json::as_str).map(str::to_owned),
+            (_, None) => None,
+        };
+        if let Some(name) = name {
+            let value = HeaderValue::from_str(&mcp::header::encode(&name)).map_err(|e| unusable(&e))?;
+            headers.push((HeaderName::from_static("mcp-name"), value));
+        }
         let mirrored = listed.headers.as_ref().map_err(|e| unusable(e))?;
         if !mirrored.is_empty() {
-            let limits = speak::message_limits(&self.site.limits);
-            let arguments = Json::parse(forward.arguments.as_bytes(), &limits).map_err(|e| unusable(&e))?;
+            let arguments = arguments()?;
             let values = mirrored.write(&arguments).map_err(|e| unusable(&e))?;
             for (name, value) in &values {
                 headers.push(header(name, value).ok_or_else(|| unusable(&"an argument fits no header"))?);
@@ -283,6 +292,10 @@ impl Asking<'_> {
 }
 
 impl Lister for Asking<'_> {
+    fn offers(&self) -> Offers {
+        self.connection.session().offers.clone()
+    }
+
     /// There is no stream of ours on which a change could be announced, but that of a call.
     fn ages(&self) -> bool {
         true

@@ -3,13 +3,15 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use bytes::Bytes;
 use mcp::implementation::Implementation;
-use mcp::outbound::{ToolRequest, Wire};
+use mcp::outbound::{self, ToolRequest, Wire};
 use mcp::reply::{Outcome, ProgressUpdate, ResultKind, UpstreamResult};
 use mcp::version::{Era, ProtocolVersion};
 use model::ids::ServerName;
 use model::json::RawJson;
 use model::limits::JsonLimits;
+use model::method::Method;
 use ports::upstream::{Answer, Forward, Progress, UpstreamFault};
 
 use crate::config::Limits;
@@ -32,14 +34,20 @@ pub(crate) fn wire(version: ProtocolVersion) -> Wire<'static> {
     }
 }
 
-/// The parts of a call that go on the wire.
-pub(crate) fn tool_request(forward: &Forward, id: u64) -> ToolRequest<'_> {
-    ToolRequest {
+/// What is asked of the server.
+pub(crate) fn method(forward: &Forward) -> Method {
+    Method::of(&forward.tool.name.tool).unwrap_or(Method::CallTool)
+}
+
+/// The request of a call.
+pub(crate) fn request(forward: &Forward, version: ProtocolVersion, id: u64) -> Bytes {
+    let request = ToolRequest {
         name: forward.tool.name.tool.as_str(),
         arguments: &forward.arguments,
         trace: &forward.trace,
         progress: forward.wants_progress.then_some(id),
-    }
+    };
+    outbound::call(&wire(version), id, method(forward), &request)
 }
 
 /// The bounds on one message.
@@ -50,17 +58,21 @@ pub(crate) const fn message_limits(limits: &Limits) -> JsonLimits {
 /// Most bytes of an error's `data`; more is left out.
 const ERROR_DATA_BYTES_MAX: usize = 64 << 10;
 
-/// The answer to a call, if it holds none of our credentials.
+/// The answer to a call of the method, if it holds none of our credentials.
 pub(crate) fn answer(
-    server: &ServerName,
+    (server, method): (&ServerName, Method),
     outcome: Outcome,
     bytes_max: usize,
     guard: &Guard,
 ) -> Result<Answer, UpstreamFault> {
-    guard.pass(server, shaped(server, outcome, bytes_max)?)
+    guard.pass(server, shaped((server, method), outcome, bytes_max)?)
 }
 
-fn shaped(server: &ServerName, outcome: Outcome, bytes_max: usize) -> Result<Answer, UpstreamFault> {
+fn shaped(
+    (server, method): (&ServerName, Method),
+    outcome: Outcome,
+    bytes_max: usize,
+) -> Result<Answer, UpstreamFault> {
     let too_large = || {
         let text = format!("its answer is larger than the {bytes_max} bytes a call may return");
         Err(maybe_sent(model::denial::Reason::LimitExceeded, server, text))
@@ -68,11 +80,13 @@ fn shaped(server: &ServerName, outcome: Outcome, bytes_max: usize) -> Result<Ans
     match outcome {
         Outcome::Result(result) if result.raw().as_bytes().len() > bytes_max => too_large(),
         Outcome::Result(result) => match result.kind() {
-            ResultKind::Complete if !result.has_tool_shape() => {
-                Err(violation(server, "its result has not the shape of a result of `tools/call`"))
+            ResultKind::Complete if !result.has_shape(method) => {
+                let text = format!("its result has not the shape of a result of `{}`", method.as_str());
+                Err(violation(server, text))
             }
             ResultKind::Complete => {
-                Ok(Answer::Result { result: result.raw().clone(), is_error: result.is_error() })
+                let is_error = method == Method::CallTool && result.is_error();
+                Ok(Answer::Result { result: result.raw().clone(), is_error })
             }
             ResultKind::InputRequired => Err(violation(server, "it asks for input, which we did not offer")),
             ResultKind::Task => Err(violation(server, "it made a task of the call, which we did not offer")),

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mcp::outbound;
-use mcp::reply::Outcome;
+use mcp::reply::{Offers, Outcome};
 use mcp::version::{Era, ProtocolVersion};
 use model::denial::Reason;
 use model::ids::ServerName;
@@ -42,6 +42,7 @@ pub(crate) struct StdioConnection {
     server: ServerName,
     limits: Limits,
     version: OnceLock<ProtocolVersion>,
+    offers: OnceLock<Offers>,
     table: Table,
     outbox: mpsc::Sender<Bytes>,
     handle: child::Handle,
@@ -69,6 +70,7 @@ impl StdioConnection {
             server: config.name.clone(),
             limits: config.limits,
             version: OnceLock::new(),
+            offers: OnceLock::new(),
             table: Table::default(),
             outbox,
             handle: spawned.handle,
@@ -87,9 +89,9 @@ impl StdioConnection {
     }
 
     async fn make_ready(&self, config: &ServerConfig) -> Result<(), UpstreamFault> {
-        let version = self.handshake(config.era).await?;
+        let (version, offers) = self.handshake(config.era).await?;
         // Set once, here.
-        let _set = self.version.set(version);
+        let _set = (self.version.set(version), self.offers.set(offers));
         self.definitions.ensure(self).await?;
         tracing::info!(server = %self.server, %version, "child is ready");
         Ok(())
@@ -127,8 +129,7 @@ impl StdioConnection {
             // The tools may have changed while the child was slow to read.
             if self.definitions.unchanged(&verified) {
                 let ticket = self.table.open(call.forward.wants_progress)?;
-                let request = speak::tool_request(&call.forward, ticket.id);
-                place.send(outbound::call_tool(&speak::wire(self.version()), ticket.id, &request));
+                place.send(speak::request(&call.forward, self.version(), ticket.id));
                 return Ok(Box::new(call::StdioStream::new(Arc::clone(self), ticket, call)));
             }
         }
@@ -232,6 +233,10 @@ impl Lister for StdioConnection {
     /// A legacy child announces changes by itself; a modern one only to subscribers, which we are not yet.
     fn ages(&self) -> bool {
         self.version().era() == Era::Modern
+    }
+
+    fn offers(&self) -> Offers {
+        self.offers.get().cloned().unwrap_or_default()
     }
 
     async fn page(&self, cursor: Option<String>) -> Result<Page, UpstreamFault> {

@@ -38,11 +38,30 @@ async function oneCall(client, call) {
   }
 }
 
+async function oneAsk(client, { method, params }) {
+  const by = {
+    'resources/list': () => client.listResources(params),
+    'resources/templates/list': () => client.listResourceTemplates(params),
+    'resources/read': () => client.readResource(params),
+    'prompts/list': () => client.listPrompts(params),
+    'prompts/get': () => client.getPrompt(params),
+    'completion/complete': () => client.complete(params),
+  };
+  try {
+    return { result: await by[method]() };
+  } catch (error) {
+    return { error: { code: error.code ?? null, message: error.message } };
+  }
+}
+
 const client = new Client({ name: 'callgate-e2e', version: '1' }, { versionNegotiation: { mode: modes[job.mode] } });
 await client.connect(transport());
 const tools = await listed(client);
 const calls = [];
 for (const call of job.calls) calls.push(await oneCall(client, call));
+const asks = [];
+for (const ask of job.asks ?? []) asks.push(await oneAsk(client, ask));
+const offers = Object.keys(client.getServerCapabilities() ?? {}).sort();
 const protocol = client.getNegotiatedProtocolVersion?.() ?? null;
-process.stdout.write(JSON.stringify({ protocol, tools, calls }));
+process.stdout.write(JSON.stringify({ protocol, tools, calls, asks, offers }));
 await client.close();

@@ -6,7 +6,7 @@ Listens on 127.0.0.1 only. What it answers depends on the arguments alone, so th
 import sys
 
 from mcp.server.mcpserver import Context, MCPServer
-from mcp.types import ToolAnnotations
+from mcp.types import Completion, ToolAnnotations
 from pydantic import BaseModel, Field
 
 READ = ToolAnnotations(readOnlyHint=True, openWorldHint=False)
@@ -50,6 +50,31 @@ async def count(to: int, context: Context) -> str:
 def fail(why: str) -> str:
     """Always fails, for the reason it is given."""
     raise ValueError(why)
+
+
+@server.resource("note://today", mime_type="text/plain")
+def today() -> str:
+    """One note that is always there."""
+    return "grüße ✓"
+
+
+@server.resource("note://of/{name}")
+def note(name: str) -> str:
+    """A note by name."""
+    return f"the note of {name}"
+
+
+@server.prompt(title="Greet somebody")
+def greet(name: str, how: str = "warmly") -> str:
+    """Asks for a greeting."""
+    return f"Greet {name} {how}."
+
+
+@server.completion()
+async def complete(ref, argument, context):
+    """Completes `name` from what begins like it."""
+    known = [name for name in ("ada", "alan", "grace") if name.startswith(argument.value)]
+    return Completion(values=known, total=len(known), has_more=False)
 
 
 server.run(transport="streamable-http", host="127.0.0.1", port=int(sys.argv[1]))

@@ -14,13 +14,16 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 NAMES = ("echo", "slow", "hang", "crash", "flood", "garbage", "wrong_id", "twice", "not_a_result", "bad_content",
-         "duplicate_keys", "deep", "error", "ask_client", "noisy", "status500", "redirect", "html", "endless")
+         "duplicate_keys", "deep", "error", "ask_client", "noisy", "status500", "redirect", "html", "endless", "mirrored")
 MEBIBYTE = "x" * (1 << 20)
 
 
 def definition(name):
     schema = {"type": "object", "properties": {"text": {"type": "string"}, "count": {"type": "integer"},
                                                "seconds": {"type": "number"}}, "additionalProperties": False}
+    if name == "mirrored":
+        schema["properties"]["text"]["x-mcp-header"] = "Text"
+        schema["properties"]["count"]["x-mcp-header"] = "Count"
     return {"name": name, "description": f"Test tool {name}.", "inputSchema": schema,
             "annotations": {"readOnlyHint": True, "openWorldHint": False}}
 

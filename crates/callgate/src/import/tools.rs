@@ -4,6 +4,8 @@
 use std::path::Path;
 
 use clients::Places;
+use model::ids::ToolName;
+use model::method::Method;
 use serde_json::{Value, json};
 
 use crate::exit::{Failure, NEGATIVE, note};
@@ -217,11 +219,22 @@ fn show_plain(around: &Around<'_>, plain: &[Value]) {
     for server in &around.servers {
         for risk in ["read", "write", "privileged"] {
             let of = |tool: &&Value| text(tool, "server") == server && text(tool, "risk") == risk;
-            let names: Vec<&str> = plain.iter().filter(of).map(|tool| text(tool, "name")).collect();
+            let names = once(plain.iter().filter(of).map(|tool| in_short(text(tool, "name"))));
             if !names.is_empty() {
                 say(&format!("  {server:<16} {risk:<10} {}", names.join(", ")));
             }
         }
+    }
+}
+
+/// A tool by its name; what is asked beside tools by what it is about, once for all its methods.
+fn in_short(name: &str) -> &str {
+    let method = ToolName::parse(name).ok().and_then(|name| Method::of(&name));
+    match method {
+        None | Some(Method::CallTool) => name,
+        Some(Method::ListResources | Method::ListTemplates | Method::ReadResource) => "its resources",
+        Some(Method::ListPrompts | Method::GetPrompt) => "its prompts",
+        Some(Method::Complete) => "completion",
     }
 }
 

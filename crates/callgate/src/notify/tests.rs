@@ -23,7 +23,7 @@ fn listed(catalog: &Catalog, tools: &[(&str, &str)]) -> Catalog {
             RawJson::parse(text.into(), &JsonLimits::UPSTREAM).unwrap().0
         })
         .collect();
-    let seen = observe(catalog, &server(), &Listing::read(&raw).definitions, Micros(1));
+    let seen = observe(catalog, &server(), &Listing::read(&raw, &[]).definitions, Micros(1));
     catalog.with(seen.changes.into_iter().map(|change| change.record))
 }
 

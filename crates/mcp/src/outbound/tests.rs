@@ -46,15 +46,15 @@ fn legacy_messages() {
 #[test]
 fn a_legacy_call_has_meta_only_when_there_is_something_to_say() {
     let arguments = raw(r#"{ "n": 9007199254740993, "d": 0.10 }"#);
-    let call = ToolRequest { name: "t", arguments: &arguments, trace: &[], progress: None };
+    let asked = ToolRequest { name: "t", arguments: &arguments, trace: &[], progress: None };
     assert_eq!(
-        text(&call_tool(&Wire::Legacy, 7, &call)),
+        text(&call(&Wire::Legacy, 7, Method::CallTool, &asked)),
         r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"t","arguments":{ "n": 9007199254740993, "d": 0.10 }}}"#
     );
     let trace = [("traceparent".into(), raw("\"00-a-b-01\"")), ("progressToken".into(), raw("1"))];
-    let call = ToolRequest { trace: &trace, progress: Some(4), ..call };
+    let asked = ToolRequest { trace: &trace, progress: Some(4), ..asked };
     assert!(
-        text(&call_tool(&Wire::Legacy, 7, &call))
+        text(&call(&Wire::Legacy, 7, Method::CallTool, &asked))
             .ends_with(r#","_meta":{"progressToken":4,"traceparent":"00-a-b-01"}}}"#)
     );
 }
@@ -72,12 +72,35 @@ fn modern_messages_carry_the_envelope() {
         format!(r#"{{"jsonrpc":"2.0","id":2,"method":"tools/list","params":{{"cursor":"",{META}}}}}}}"#)
     );
     let arguments = RawJson::empty_object();
-    let call = ToolRequest { name: "t", arguments: &arguments, trace: &[], progress: Some(1) };
+    let asked = ToolRequest { name: "t", arguments: &arguments, trace: &[], progress: Some(1) };
     assert_eq!(
-        text(&call_tool(&wire, 3, &call)),
+        text(&call(&wire, 3, Method::CallTool, &asked)),
         format!(
             r#"{{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{{"name":"t","arguments":{{}},{META},"progressToken":1}}}}}}"#
         )
+    );
+}
+
+#[test]
+fn methods_beside_tools_are_sent_with_their_parameters_at_the_top() {
+    let client = us();
+    let modern = Wire::Modern { version: ProtocolVersion::V2026_07_28, client: &client };
+    let sent = |wire: &Wire<'_>, method, parameters: &str, progress| {
+        let parameters = raw(parameters);
+        let request = ToolRequest { name: "", arguments: &parameters, trace: &[], progress };
+        String::from_utf8(call(wire, 4, method, &request).to_vec()).unwrap()
+    };
+    assert_eq!(
+        sent(&Wire::Legacy, Method::ReadResource, r#" { "uri":"a:b" } "#, None),
+        r#"{"jsonrpc":"2.0","id":4,"method":"resources/read","params":{"uri":"a:b"}}"#
+    );
+    assert_eq!(
+        sent(&Wire::Legacy, Method::ListPrompts, "{ }", Some(4)),
+        r#"{"jsonrpc":"2.0","id":4,"method":"prompts/list","params":{"_meta":{"progressToken":4}}}"#
+    );
+    assert_eq!(
+        sent(&modern, Method::GetPrompt, r#"{"name":"n"}"#, None),
+        format!(r#"{{"jsonrpc":"2.0","id":4,"method":"prompts/get","params":{{"name":"n",{META}}}}}}}"#)
     );
 }
 
@@ -107,8 +130,8 @@ proptest! {
         let arguments = raw(&format!(r#"{{ "v" : {quoted}, "n":{number} }}"#));
         let client = us();
         let version = ProtocolVersion::V2026_07_28;
-        let call = ToolRequest { name: &name, arguments: &arguments, trace: &[], progress: token };
-        let body = call_tool(&Wire::Modern { version, client: &client }, 5, &call);
+        let asked = ToolRequest { name: &name, arguments: &arguments, trace: &[], progress: token };
+        let body = call(&Wire::Modern { version, client: &client }, 5, Method::CallTool, &asked);
         let message = parse_body(&body, &JsonLimits::REQUEST).unwrap();
         let headers = headers(version, "tools/call", Some(&name));
         let values: Vec<[&str; 1]> = headers.iter().map(|(_, value)| [value.as_str()]).collect();
@@ -122,7 +145,7 @@ proptest! {
         prop_assert!(matches!(route, crate::classify::Route::Modern(_)));
         let Inbound::Request(request) = message else { panic!() };
         let (_, request) = request.read(route.era()).unwrap();
-        let crate::request::ClientRequest::CallTool(read) = request else { panic!() };
+        let crate::request::ClientRequest::Call(read) = request else { panic!() };
         prop_assert_eq!(&read.name, &name);
         prop_assert_eq!(read.arguments_raw.as_str(), arguments.as_str());
         prop_assert_eq!(read.arguments.get("v").and_then(Json::as_str), Some(value.as_str()));

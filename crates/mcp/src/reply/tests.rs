@@ -171,7 +171,7 @@ fn a_result_of_another_shape_is_told_apart() {
         let Ok(UpstreamMessage::Response { outcome: Outcome::Result(result), .. }) = read(&text) else {
             panic!("{text}");
         };
-        assert_eq!(result.has_tool_shape(), good, "{text}");
+        assert_eq!(result.has_shape(Method::CallTool), good, "{text}");
     }
 }
 

@@ -20,9 +20,9 @@ fn read(era: Era, method: &str, params: &str) -> Result<ClientRequest, ProtocolF
     })
 }
 
-fn call(params: &str) -> Result<CallTool, ProtocolFault> {
+fn call(params: &str) -> Result<Call, ProtocolFault> {
     match read(Era::Legacy, "tools/call", params)? {
-        ClientRequest::CallTool(call) => Ok(*call),
+        ClientRequest::Call(call) => Ok(*call),
         other => panic!("{other:?}"),
     }
 }
@@ -43,6 +43,36 @@ fn a_call_keeps_its_leaves_byte_for_byte() {
     assert_eq!(trace, [("traceparent", "\"00-aa-bb-01\"")]);
     let (call, token) = call.into_call(Endpoint::All);
     assert_eq!((call.name.as_str(), token.is_some()), ("sql", true));
+}
+
+#[test]
+fn methods_beside_tools_carry_the_parameters_they_are_known_to_have() {
+    let given = r#"{"uri":"a:\u00e9","x":1,"_meta":{"progressToken":3},"name":"n","arguments":{"d":"0"},"cursor":"c",
+        "ref":{"type":"ref/prompt","name":"n"},"argument":{"name":"a","value":""},"context":{}}"#;
+    for (method, carried) in [
+        (Method::ListResources, r#"{"cursor":"c"}"#),
+        (Method::ListTemplates, r#"{"cursor":"c"}"#),
+        (Method::ReadResource, r#"{"uri":"a:\u00e9"}"#),
+        (Method::ListPrompts, r#"{"cursor":"c"}"#),
+        (Method::GetPrompt, r#"{"name":"n","arguments":{"d":"0"}}"#),
+        (
+            Method::Complete,
+            r#"{"ref":{"type":"ref/prompt","name":"n"},"argument":{"name":"a","value":""},"context":{}}"#,
+        ),
+    ] {
+        for era in [Era::Legacy, Era::Modern] {
+            let Ok(ClientRequest::Call(call)) = read(era, method.as_str(), given) else {
+                panic!("{method:?}")
+            };
+            assert_eq!((call.method, call.name.as_str()), (method, ""));
+            assert_eq!(call.arguments_raw.as_str(), carried);
+            let (_, parsed) = RawJson::parse(Bytes::from(carried), &JsonLimits::REQUEST).unwrap();
+            assert_eq!(call.arguments.canonical(), parsed.canonical(), "what is decided on is what is sent");
+            assert!(call.meta.wants_progress);
+        }
+    }
+    let fault = read(Era::Modern, "resources/read", r#"{"uri":"a:b","requestState":"x"}"#).unwrap_err();
+    assert_eq!(fault.error.code, code::INVALID_PARAMS);
 }
 
 #[test]
@@ -82,10 +112,18 @@ fn a_request_state_nobody_issued_is_refused() {
 
 #[test]
 fn s42_methods_are_carried_only_in_their_era() {
-    let modern = ["tools/list", "server/discover"];
-    let legacy = ["tools/list", "ping"];
-    let never =
-        ["initialize ", "Ping", "logging/setLevel", "resources/list", "prompts/get", "tasks/get", "x", ""];
+    let modern = ["tools/list", "server/discover", "resources/list", "prompts/get", "completion/complete"];
+    let legacy = ["tools/list", "ping", "resources/read", "prompts/list", "completion/complete"];
+    let never = [
+        "initialize ",
+        "Ping",
+        "logging/setLevel",
+        "resources/subscribe",
+        "prompts/Get",
+        "tasks/get",
+        "x",
+        "",
+    ];
     for method in modern {
         assert!(read(Era::Modern, method, "{}").is_ok(), "{method}");
     }

@@ -1,4 +1,4 @@
-//! `tools/call`: from the message to the door and back, as JSON or as a stream. Must never hold back a terminal
+//! What an upstream answers: from the message to the door and back, as JSON or as a stream. Must never hold back a terminal
 //! nor let one leave that the door did not release.
 
 use std::sync::Arc;
@@ -7,16 +7,20 @@ use std::time::Duration;
 use bytes::Bytes;
 use call::open_calls::CancelToken;
 use call::{CallHandle, Finished, Refused};
-use mcp::answer;
+use http::HeaderMap;
+use mcp::answer::{self, Asked};
 use mcp::fault::ProtocolFault;
 use mcp::implementation::Implementation;
 use mcp::jsonrpc::{ProgressToken, RequestId, RpcError, error_message, result_message};
+use mcp::param_header::ParamHeaders;
 use mcp::relay;
-use mcp::request::CallTool;
+use mcp::request::Call;
 use mcp::shape::{self, Cache};
 use mcp::sse;
 use mcp::version::Era;
+use model::call::ToolCall;
 use model::denial::{Denial, Reason};
+use model::method::Method;
 use ports::upstream::{Answer, Progress};
 use tokio::sync::mpsc;
 
@@ -30,26 +34,46 @@ const STREAM_AFTER: Duration = Duration::from_secs(15);
 const STREAM_QUEUE: usize = 16;
 
 impl Exchange<'_> {
-    pub(super) async fn call_tool(
-        &self,
-        era: Era,
-        id: RequestId,
-        call: CallTool,
-        session: Option<Arc<Session>>,
-    ) -> Reply {
+    /// Compares the `Mcp-Param-*` headers with the arguments (MCP 2026-07-28, Transports), for a tool that the caller may
+    /// know. Of annotations that break the rules nothing follows: no client may use such a tool by them.
+    fn mirrored(&self, call: &ToolCall, headers: &HeaderMap) -> Result<(), ProtocolFault> {
+        let definition =
+            self.face.door.definition(&self.caller, call).filter(|definition| definition.mirrors());
+        let Some(Ok(mirrored)) =
+            definition.map(|definition| ParamHeaders::of_schema(definition.input_schema()))
+        else {
+            return Ok(());
+        };
+        // A value that is no text is none of ours.
+        let lines =
+            headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap_or("=?base64?!?=")));
+        let lines: Vec<_> = lines.filter(|(name, _)| name.starts_with("mcp-param-")).collect();
+        mirrored.check(&call.arguments, &lines)
+    }
+
+    pub(super) async fn call(&self, way: Way<'_>, id: RequestId, call: Call) -> Reply {
         let (call, token) = call.into_call(self.endpoint.clone());
-        let answering = Answering { era, id, token, server: self.face.server.clone() };
-        let place = match session.map(|session| Place::reserve(session, &answering.id)) {
-            None => None,
-            Some(Some(place)) => Some(place),
-            Some(None) => {
+        let (era, method) = (way.era(), call.method);
+        if let Way::Modern(headers) = &way
+            && let Err(fault) = self.mirrored(&call, headers)
+        {
+            return self.fault(fault.with_id(Some(id)), method.as_str()).await;
+        }
+        let answering = Answering { era, method, id, token, server: self.face.server.clone() };
+        let place = match way {
+            Way::Modern(_) => Ok(None),
+            Way::Legacy(session) => Place::reserve(session, &answering.id).map(Some).ok_or(()),
+        };
+        let place = match place {
+            Ok(place) => place,
+            Err(()) => {
                 let fault = ProtocolFault::invalid_request("`id` is that of a request that is still open");
-                return self.fault(fault.with_id(Some(answering.id)), "tools/call").await;
+                return self.fault(fault.with_id(Some(answering.id)), method.as_str()).await;
             }
         };
         let handle = match self.face.door.call(self.caller.clone(), call).await {
             Ok(handle) => handle,
-            Err(refused) => return reply::json(200, answering.refused(&refused)),
+            Err(refused) => return reply::json(answering.status(&refused), answering.refused(&refused)),
         };
         let open = OpenCall::enter(&handle, place);
         if self.accepts.events {
@@ -58,6 +82,23 @@ impl Exchange<'_> {
         let end = handle.done.await;
         open.end();
         reply::json(200, answering.end(end))
+    }
+}
+
+/// How a call came.
+pub(super) enum Way<'a> {
+    /// In a session.
+    Legacy(Arc<Session>),
+    /// By itself, its parameters mirrored in these headers.
+    Modern(&'a HeaderMap),
+}
+
+impl Way<'_> {
+    const fn era(&self) -> Era {
+        match self {
+            Self::Legacy(_) => Era::Legacy,
+            Self::Modern(_) => Era::Modern,
+        }
     }
 }
 
@@ -114,9 +155,20 @@ async fn stream(
     drop(open);
 }
 
+/// What is shown or read depends on who asks, and policy may change at any time.
+const fn cache(method: Method) -> Cache {
+    match method {
+        Method::CallTool | Method::GetPrompt | Method::Complete => Cache::Never,
+        Method::ListResources | Method::ListTemplates | Method::ReadResource | Method::ListPrompts => {
+            Cache::Private(0)
+        }
+    }
+}
+
 /// What an answer is made with.
 struct Answering {
     era: Era,
+    method: Method,
     id: RequestId,
     token: Option<ProgressToken>,
     server: Implementation,
@@ -129,7 +181,7 @@ impl Answering {
             Some(Finished::Refused(refused)) => self.refused(&refused),
             None => {
                 let denial = Denial::indeterminate("the call's own task ended without an answer");
-                let refusal = answer::refusal(self.era, &denial, None, &self.server);
+                let refusal = answer::refusal(&self.asked(), &denial, None);
                 answer::refusal_message(&self.id, &refusal)
             }
         }
@@ -138,7 +190,7 @@ impl Answering {
     fn answered(&self, answer: &Answer) -> Bytes {
         match answer {
             Answer::Result { result, .. } => {
-                let result = shape::result(self.era, result, &self.server, Cache::Never);
+                let result = shape::result(self.era, result, &self.server, cache(self.method));
                 result_message(&self.id, &result)
             }
             Answer::Error { code, message, data } => {
@@ -148,10 +200,20 @@ impl Answering {
         }
     }
 
+    const fn asked(&self) -> Asked<'_> {
+        Asked { era: self.era, method: self.method, server: &self.server }
+    }
+
+    /// A modern client is told by the status, too, that a method does not exist (facts 1.5).
+    fn status(&self, refused: &Refused) -> u16 {
+        let unknown = self.method != Method::CallTool && refused.denial.reason == Reason::UnknownTool;
+        if unknown && self.era == Era::Modern { 404 } else { 200 }
+    }
+
     fn refused(&self, refused: &Refused) -> Bytes {
         // An unknown tool is answered without the id of the call, so that every such answer is the same.
         let call = (refused.denial.reason != Reason::UnknownTool).then_some(refused.call);
-        let refusal = answer::refusal(self.era, &refused.denial, call, &self.server);
+        let refusal = answer::refusal(&self.asked(), &refused.denial, call);
         answer::refusal_message(&self.id, &refusal)
     }
 

@@ -14,6 +14,7 @@ use mcp::version::{Era, ProtocolVersion};
 use model::denial::Denial;
 use model::digest::hex;
 
+use super::calls::Way;
 use super::sessions::Session;
 use super::{Exchange, HeaderValues, SESSION, method};
 use crate::reply::{self, Reply};
@@ -38,7 +39,8 @@ impl Exchange<'_> {
         let now = self.face.door.ports().clock.elapsed();
         let agent = self.caller.principal().agent.clone();
         self.face.sessions.insert(&session, Session::new(agent, self.endpoint.clone(), version), now);
-        let result = answer::initialize(version, &self.face.server, None);
+        let methods = self.face.door.methods(&self.caller, &self.endpoint);
+        let result = answer::initialize(version, &self.face.server, &methods);
         let mut reply = reply::json(200, result_message(&id, &result));
         if let Ok(value) = HeaderValue::from_str(&session) {
             reply.headers_mut().insert(SESSION, value);
@@ -82,8 +84,8 @@ impl Exchange<'_> {
         match request {
             ClientRequest::Ping => reply::json(200, result_message(&id, &answer::empty())),
             ClientRequest::ListTools { cursor } => self.list(Era::Legacy, &id, cursor.as_deref()).await,
-            ClientRequest::CallTool(call) => {
-                self.call_tool(Era::Legacy, id, *call, Some(std::sync::Arc::clone(session))).await
+            ClientRequest::Call(call) => {
+                self.call(Way::Legacy(std::sync::Arc::clone(session)), id, *call).await
             }
             ClientRequest::Initialize(_) | ClientRequest::Discover => {
                 let fault = ProtocolFault::method(Era::Legacy, &method).with_id(Some(id));

@@ -1,20 +1,22 @@
 //! Requests of 2026-07-28: every one stands alone. Must never remember anything between two of them.
 
+use http::HeaderMap;
 use mcp::answer;
 use mcp::fault::ProtocolFault;
 use mcp::inbound::InboundRequest;
-use mcp::jsonrpc::{RequestId, result_message};
+use mcp::jsonrpc::{RequestId, error_message, result_message};
 use mcp::request::ClientRequest;
 use mcp::version::Era;
 
 use super::Exchange;
+use super::calls::Way;
 use crate::reply::{self, Reply};
 
 /// Lists are filtered by policy now; how long that holds is not known, so nothing may be cached.
 const TTL_MILLIS: u64 = 0;
 
 impl Exchange<'_> {
-    pub(super) async fn modern(&self, request: InboundRequest) -> Reply {
+    pub(super) async fn modern(&self, request: InboundRequest, headers: &HeaderMap) -> Reply {
         let method = request.method.clone();
         let (id, request) = match request.read(Era::Modern) {
             Ok(read) => read,
@@ -22,11 +24,12 @@ impl Exchange<'_> {
         };
         match request {
             ClientRequest::Discover => {
-                let result = answer::discover(&self.face.server, None, TTL_MILLIS);
+                let methods = self.face.door.methods(&self.caller, &self.endpoint);
+                let result = answer::discover(&self.face.server, &methods, TTL_MILLIS);
                 reply::json(200, result_message(&id, &result))
             }
             ClientRequest::ListTools { cursor } => self.list(Era::Modern, &id, cursor.as_deref()).await,
-            ClientRequest::CallTool(call) => self.call_tool(Era::Modern, id, *call, None).await,
+            ClientRequest::Call(call) => self.call(Way::Modern(headers), id, *call).await,
             ClientRequest::Initialize(_) | ClientRequest::Ping => {
                 let fault = ProtocolFault::method(Era::Modern, &method).with_id(Some(id));
                 self.fault(fault, &method).await
@@ -44,8 +47,8 @@ impl Exchange<'_> {
         let listed = match self.face.door.list(&self.caller, &self.endpoint).await {
             Ok(listed) => listed,
             Err(refused) => {
-                let refusal = answer::refusal(era, &refused.denial, Some(refused.call), &self.face.server);
-                return reply::json(200, answer::refusal_message(id, &refusal));
+                let error = answer::refused_method(era, "tools/list", &refused.denial, Some(refused.call));
+                return reply::json(200, error_message(Some(id), &error));
             }
         };
         let own_names = matches!(self.endpoint, model::call::Endpoint::Server(_));

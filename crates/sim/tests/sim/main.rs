@@ -5,6 +5,8 @@ mod administration;
 #[cfg(test)]
 mod approvals;
 #[cfg(test)]
+mod methods;
+#[cfg(test)]
 mod path;
 #[cfg(test)]
 mod random;

@@ -13,6 +13,7 @@ use model::call::{CallMeta, Endpoint, ToolCall};
 use model::ids::{AgentId, CallId, GroupName, ServerName, ToolName};
 use model::json::RawJson;
 use model::limits::JsonLimits;
+use model::method::Method;
 use model::tool::ToolRef;
 use policy::{PolicySource, ServerFacts};
 use ports::identity::Presented;
@@ -124,7 +125,7 @@ pub(crate) fn request(name: &str, arguments: &str) -> ToolCall {
     let text = Bytes::from(arguments.to_owned());
     let (arguments_raw, arguments) = RawJson::parse(text, &JsonLimits::REQUEST).unwrap();
     let (endpoint, name) = (Endpoint::All, name.to_owned());
-    ToolCall { endpoint, name, arguments, arguments_raw, meta: CallMeta::default() }
+    ToolCall { endpoint, method: Method::CallTool, name, arguments, arguments_raw, meta: CallMeta::default() }
 }
 
 pub(crate) async fn start(

@@ -204,7 +204,9 @@ impl HttpStream {
         }
         self.connection.served.store(true, Ordering::Release);
         self.finish_reading();
-        let answer = speak::answer(&self.connection.site.server, outcome, self.bytes_left, &self.guard);
+        let server = &self.connection.site.server;
+        let answer =
+            speak::answer((server, speak::method(&self.forward)), outcome, self.bytes_left, &self.guard);
         self.done(answer)
     }
 

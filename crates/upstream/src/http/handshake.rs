@@ -6,7 +6,7 @@ use http::header::HeaderValue;
 use http::{Method, StatusCode};
 use mcp::outbound;
 use mcp::probe::{Verdict, judge};
-use mcp::reply::{Outcome, UpstreamMessage};
+use mcp::reply::{Offers, Outcome, UpstreamMessage};
 use mcp::version::{Era, ProtocolVersion};
 use ports::secret::Secret;
 use ports::upstream::UpstreamFault;
@@ -65,14 +65,14 @@ impl Site {
             .collect();
         let body = outbound::discover(PROBE, version, client());
         let mut response = self.post(&headers, credential, body);
-        let verdict = match self.reply(&mut response, PROBE, |_| {}).await? {
-            Replied::Outcome(outcome, status) => judge(&outcome, Some(status.as_u16())),
-            Replied::Refused(status) if status.is_client_error() => Verdict::Legacy,
+        let (verdict, offers) = match self.reply(&mut response, PROBE, |_| {}).await? {
+            Replied::Outcome(outcome, status) => (judge(&outcome, Some(status.as_u16())), outcome.offers()),
+            Replied::Refused(status) if status.is_client_error() => (Verdict::Legacy, Offers::default()),
             Replied::Refused(status) => return Err(self.refused(status)),
         };
         response.finish();
         match verdict {
-            Verdict::Modern(version) => Ok(Some(Session { version, id: None })),
+            Verdict::Modern(version) => Ok(Some(Session { version, id: None, offers })),
             Verdict::Legacy => Ok(None),
             Verdict::Incompatible => {
                 Err(unavailable(&self.server, "it speaks only revisions that we do not speak"))
@@ -100,7 +100,7 @@ impl Site {
         };
         let id = response.session().map(|id| self.session_id(id)).transpose()?;
         response.finish();
-        let session = Session { version, id };
+        let session = Session { version, id, offers: outcome.offers() };
         self.notify(&session, credential, outbound::initialized()).await?;
         Ok(session)
     }

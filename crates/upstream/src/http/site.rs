@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
+use mcp::reply::Offers;
 use mcp::version::{Era as Spoken, ProtocolVersion};
 use model::ids::ServerName;
 use ports::secret::Secret;
@@ -30,6 +31,8 @@ pub(super) struct Session {
     pub(super) version: ProtocolVersion,
     /// `Mcp-Session-Id`.
     pub(super) id: Option<HeaderValue>,
+    /// What the server declared when it began.
+    pub(super) offers: Offers,
 }
 
 /// One configured HTTP server.

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 
 use mcp::outbound;
 use model::denial::Reason;
+use model::method::Method;
 use ports::BoxFuture;
 use ports::upstream::{Answer, Progress, ResultStream, UpstreamEvent, UpstreamFault};
 use tokio::sync::mpsc;
@@ -25,6 +26,7 @@ pub(super) struct StdioStream {
     ticket: Ticket,
     deadline: Pin<Box<Sleep>>,
     bytes_left: usize,
+    method: Method,
     cancelled: bool,
     over: bool,
     _place: Place,
@@ -39,8 +41,17 @@ enum Heard {
 impl StdioStream {
     pub(super) fn new(connection: Arc<StdioConnection>, ticket: Ticket, call: Call) -> Self {
         let deadline = Box::pin(sleep_until(call.deadline));
-        let bytes_left = call.forward.bytes_max;
-        Self { connection, ticket, deadline, bytes_left, cancelled: false, over: false, _place: call.place }
+        let (bytes_left, method) = (call.forward.bytes_max, speak::method(&call.forward));
+        Self {
+            connection,
+            ticket,
+            deadline,
+            bytes_left,
+            method,
+            cancelled: false,
+            over: false,
+            _place: call.place,
+        }
     }
 
     async fn hear(&mut self) -> Heard {
@@ -97,7 +108,12 @@ impl StdioStream {
             self.connection.served.store(true, Ordering::Release);
         }
         let answer: Result<Answer, UpstreamFault> = outcome.and_then(|outcome| {
-            speak::answer(&self.connection.server, outcome, self.bytes_left, &self.connection.guard)
+            speak::answer(
+                (&self.connection.server, self.method),
+                outcome,
+                self.bytes_left,
+                &self.connection.guard,
+            )
         });
         UpstreamEvent::Done(answer)
     }

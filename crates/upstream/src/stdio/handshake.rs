@@ -6,7 +6,7 @@
 
 use mcp::outbound;
 use mcp::probe::{Verdict, judge};
-use mcp::reply::Outcome;
+use mcp::reply::{Offers, Outcome};
 use mcp::version::{Era as Spoken, ProtocolVersion};
 use model::json::Json;
 use ports::upstream::UpstreamFault;
@@ -20,7 +20,7 @@ use crate::speak::client;
 const OLDEST: &str = "2024-11-05";
 
 impl StdioConnection {
-    pub(super) async fn handshake(&self, era: Era) -> Result<ProtocolVersion, UpstreamFault> {
+    pub(super) async fn handshake(&self, era: Era) -> Result<(ProtocolVersion, Offers), UpstreamFault> {
         if era == Era::Modern {
             return self.discover().await;
         }
@@ -30,7 +30,7 @@ impl StdioConnection {
             Outcome::Result(result) => {
                 let version = self.legacy_version(result.tree())?;
                 self.outbox.send(outbound::initialized()).await.map_err(|_| self.gone())?;
-                Ok(version)
+                Ok((version, result.offers()))
             }
             Outcome::Error(_) if era == Era::Auto => self.discover().await,
             Outcome::Error(error) => {
@@ -50,10 +50,10 @@ impl StdioConnection {
         }
     }
 
-    async fn discover(&self) -> Result<ProtocolVersion, UpstreamFault> {
+    async fn discover(&self) -> Result<(ProtocolVersion, Offers), UpstreamFault> {
         let outcome = self.ask(|id| outbound::discover(id, ProtocolVersion::LATEST, client())).await?;
         match judge(&outcome, None) {
-            Verdict::Modern(version) => Ok(version),
+            Verdict::Modern(version) => Ok((version, outcome.offers())),
             Verdict::Incompatible => {
                 Err(unavailable(&self.server, "it speaks only revisions that we do not speak"))
             }

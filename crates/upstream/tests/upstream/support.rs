@@ -13,7 +13,7 @@ use model::time::Micros;
 use model::tool::{PinnedTool, Risk, ToolRef};
 use ports::BoxFuture;
 use ports::broker::Lease;
-use ports::definitions::DefinitionObserver;
+use ports::definitions::{DefinitionObserver, Offered};
 use ports::fault::Fault;
 use ports::sealed::{SealedSecrets, SealedValues, SecretText};
 use ports::secret::Secret;
@@ -31,10 +31,10 @@ pub(crate) struct Observer {
 }
 
 impl DefinitionObserver for Observer {
-    fn observed<'a>(&'a self, _: &'a ServerName, tools: Vec<RawJson>) -> BoxFuture<'a, Result<(), Fault>> {
+    fn observed<'a>(&'a self, _: &'a ServerName, offered: Offered) -> BoxFuture<'a, Result<(), Fault>> {
         let refused = *self.refuse.lock().unwrap();
         if !refused {
-            self.lists.send_modify(|lists| lists.push(tools));
+            self.lists.send_modify(|lists| lists.push(offered.tools));
         }
         Box::pin(std::future::ready(if refused { Err(Fault::new("the store is gone")) } else { Ok(()) }))
     }
@@ -147,7 +147,7 @@ impl Rig {
 
     /// A tool as it was reported last.
     pub(crate) fn tool(&self, tool: &str) -> PinnedTool {
-        let listing = Listing::read(&self.newest());
+        let listing = Listing::read(&self.newest(), &[]);
         let found = listing.definitions.iter().find(|definition| definition.name().as_str() == tool);
         let definition = found.unwrap_or_else(|| panic!("{tool} is not listed")).digest();
         let tool = ToolName::parse(tool).unwrap();
@@ -220,7 +220,7 @@ pub(crate) fn text(answer: &Answer) -> String {
 pub(crate) struct Deaf;
 
 impl DefinitionObserver for Deaf {
-    fn observed<'a>(&'a self, _: &'a ServerName, _: Vec<RawJson>) -> BoxFuture<'a, Result<(), Fault>> {
+    fn observed<'a>(&'a self, _: &'a ServerName, _: Offered) -> BoxFuture<'a, Result<(), Fault>> {
         Box::pin(std::future::ready(Ok(())))
     }
 }

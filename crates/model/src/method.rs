@@ -1,0 +1,100 @@
+//! The methods of MCP that reach an upstream server. Must never hold one that is not decided on: what is not here is not
+//! carried.
+
+use crate::ids::ToolName;
+
+/// What registry names of methods begin with. No tool of a server can have such a name.
+const PREFIX: &str = "mcp:";
+
+/// A request of a client that an upstream server answers (MCP 2026-07-28, Server features).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+pub enum Method {
+    /// `tools/call`.
+    CallTool,
+    /// `resources/list`.
+    ListResources,
+    /// `resources/templates/list`.
+    ListTemplates,
+    /// `resources/read`.
+    ReadResource,
+    /// `prompts/list`.
+    ListPrompts,
+    /// `prompts/get`.
+    GetPrompt,
+    /// `completion/complete`.
+    Complete,
+}
+
+impl Method {
+    /// Those that name no tool: the registry keeps each as an operation of its server (ADR 0022).
+    pub const BESIDE_TOOLS: [Self; 6] = [
+        Self::ListResources,
+        Self::ListTemplates,
+        Self::ReadResource,
+        Self::ListPrompts,
+        Self::GetPrompt,
+        Self::Complete,
+    ];
+
+    /// As the protocol writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CallTool => "tools/call",
+            Self::ListResources => "resources/list",
+            Self::ListTemplates => "resources/templates/list",
+            Self::ReadResource => "resources/read",
+            Self::ListPrompts => "prompts/list",
+            Self::GetPrompt => "prompts/get",
+            Self::Complete => "completion/complete",
+        }
+    }
+
+    /// Reads what the protocol writes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let all = std::iter::once(Self::CallTool).chain(Self::BESIDE_TOOLS);
+        all.into_iter().find(|method| method.as_str() == text)
+    }
+
+    /// The name it has in the registry, beside the tools of its server; `None` for `tools/call`.
+    #[must_use]
+    pub fn operation(self) -> Option<ToolName> {
+        ToolName::parse(&format!("{PREFIX}{}", self.as_str())).ok()
+    }
+
+    /// The method that a registry name stands for; `None` for a tool's.
+    #[must_use]
+    pub fn of(name: &ToolName) -> Option<Self> {
+        Self::named(name.as_str())
+    }
+
+    /// As [`Self::of`], of any text.
+    pub(crate) fn named(text: &str) -> Option<Self> {
+        let method = text.strip_prefix(PREFIX)?;
+        Self::BESIDE_TOOLS.into_iter().find(|known| known.as_str() == method)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn methods_and_tools_share_no_name() {
+        for method in Method::BESIDE_TOOLS {
+            let name = method.operation().unwrap();
+            assert_eq!(Method::of(&name), Some(method));
+            assert_eq!(Method::parse(method.as_str()), Some(method));
+            assert_eq!(
+                Method::of(&ToolName::parse(method.as_str()).unwrap()),
+                None,
+                "a tool may be named so"
+            );
+        }
+        assert_eq!(Method::CallTool.operation(), None);
+        for none in ["mcp:", "mcp:tools/call", "mcp:x", "mcp:resources/Read", "a:b", ":resources/read"] {
+            assert!(ToolName::parse(none).is_err(), "{none}");
+        }
+    }
+}

@@ -12,6 +12,7 @@ import sys
 import lib
 from gate import Gate
 from lib import require
+from terminal import Terminal
 
 
 def tool(name, description="Says something.", read_only=True, **properties):
@@ -180,9 +181,43 @@ def check_certifying(results, world):
         require(code != 0 and world.status("s__moving") == "quarantined", f"{out}{err}")
         world.gate.certify_named("s__moving")
         world.door.tools()
+    for name in ("shown", "shifting"):
+        world.tools[name] = tool(name)
+        world.save()
+        world.wait_status(f"s__{name}", "quarantined")
     with results.check("certify/bulk-without-yes-asks"):
         code, out, err = world.gate.cli("tools", "certify", "--all-unflagged", "--output", "json")
-        require(code != 0, f"bulk certification without --yes and without a terminal: {out}{err}")
+        require(code == 2 and not out, f"bulk certification without --yes and without a terminal: {code} {out}{err}")
+        require(world.status("s__shown") == "quarantined", "certified although nobody said yes")
+    with results.check("certify/changed-between-the-showing-and-the-yes"):
+        changed_while_asked(world)
+    world.gate.certify_named("s__shifting")
+
+
+def changed_while_asked(world):
+    """What a person saw is what is certified: the one that changed while the question stood stays, and is named."""
+    digest = {one["tool"]: one["definition"] for one in world.gate.tools("--status", "quarantined")}
+    report = world.gate.directory / "certified.json"
+    command = [world.gate.binary.resolve(), "--config", world.gate.config, "--output", "json", "tools", "certify", "--all-unflagged"]
+    asked = Terminal(command, lib.clean_env(), world.gate.directory, out=report)
+    asked.until("certify these 2 tools")
+    for name in ("s__shown", "s__shifting"):
+        require(row(asked.shown, name) == [name, "read", digest[name][:19]], f"asked before it was shown: {asked.shown}")
+    world.tools["shifting"]["description"] = "Says something nobody saw."
+    world.save()
+    lib.wait_for("the change", lambda: "nobody saw" in json.dumps(world.gate.json("tools", "show", "s__shifting")), 20)
+    asked.type("y\n")
+    code, _ = asked.ended()
+    told = json.loads(report.read_text())
+    require(code == 0 and told["certified"] == ["s__shown"], f"{code}: {told}{asked.shown}")
+    require([one["tool"] for one in told["left"]] == ["s__shifting"], f"it is not named: {told}")
+    require("changed after it was shown" in told["left"][0]["because"], f"{told}")
+    require(world.status("s__shifting") == "quarantined", "certified at a definition that nobody was shown")
+
+
+def row(shown, name):
+    """The cells of the line of the table that is about a tool."""
+    return next((cells for cells in map(str.split, shown.splitlines()) if cells[:1] == [name]), None)
 
 
 def check_flagged(results, world):
@@ -193,7 +228,14 @@ def check_flagged(results, world):
     names = {kind: f"s__{definition['name']}" for kind, definition in FLAGGED.items()}
     for name in (*names.values(), "s__plain_new"):
         lib.wait_for(name, lambda name=name: world.status(name), 20)
-    report = world.gate.certify_unflagged()
+    command = ("tools", "certify", "--all-unflagged", "--yes", "--output", "json")
+    code, out, shown = world.gate.cli(*command)
+    report = json.loads(out)
+    with results.check("flagged/what-is-certified-in-bulk-is-shown-with-yes-too"):
+        require(code == 0 and report["certified"] == ["s__plain_new"], f"{code}: {report}")
+        require(row(shown, "s__plain_new"), f"certified without being shown: {shown}")
+        left = [one["tool"] for one in report["left"] if row(shown, one["tool"])]
+        require(not left, f"shown among those to certify: {left}")
     with results.check("flagged/an-unflagged-tool-is-certified-in-bulk"):
         require(world.status("s__plain_new") == "certified", f"{report}")
     for kind, name in names.items():

@@ -255,13 +255,14 @@ pub(crate) struct CertifyTool {
     /// Whether its results are secrets.
     #[arg(long, requires = "tool", value_name = "true|false")]
     pub(crate) returns_secrets: Option<bool>,
-    /// Every tool without flags that is not privileged, in one step.
+    /// Every tool without flags that is not privileged, in one step. Shows them and asks; one that changes meanwhile is
+    /// left.
     #[arg(long)]
     pub(crate) all_unflagged: bool,
     /// With --all-unflagged: only this server's.
     #[arg(long, requires = "all_unflagged")]
     pub(crate) server: Option<String>,
-    /// Do not ask.
+    /// Do not ask; what is certified is shown all the same.
     #[arg(long)]
     pub(crate) yes: bool,
 }

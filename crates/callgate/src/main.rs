@@ -2,6 +2,7 @@
 
 mod adapters;
 mod approvals;
+mod certify;
 mod cli;
 mod complete;
 mod compose;

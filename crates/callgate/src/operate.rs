@@ -1,6 +1,5 @@
 //! Every command but `up`: ask the operators' face, print what came of it.
 
-use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,12 +7,11 @@ use config::Config;
 use serde_json::{Value, json};
 use server::PolicyFiles as _;
 
-use crate::cli::{Agents, CertifyTool, Command, ConfigCommand, Log, Output, Policy, Servers, Tools};
+use crate::cli::{Agents, Command, ConfigCommand, Log, Output, Policy, Servers, Tools};
 use crate::exit::{DATA, Failure, NEGATIVE, OK, USAGE, put};
 use crate::files::{self, PolicyDirectory, Read};
 use crate::remote::Operator;
-use crate::terminal::is_yes;
-use crate::{approvals, compose, render};
+use crate::{approvals, certify, compose, render};
 
 /// How often `log tail --follow` looks.
 const FOLLOW_PERIOD: Duration = Duration::from_millis(300);
@@ -77,7 +75,7 @@ async fn carry_out(operator: &Operator, command: Command, output: Output) -> Res
         Command::Tools(Tools::Quarantine { tool }) => {
             ("tools/quarantine", json!({"tool": tool}), render::quarantined)
         }
-        Command::Tools(Tools::Certify(certify)) => return self::certify(operator, certify, output).await,
+        Command::Tools(Tools::Certify(certify)) => return certify::run(operator, certify, output).await,
         Command::Approvals(command) => return approvals::run(operator, command, output).await,
         Command::Policy(Policy::Reload) => ("policy/reload", json!({}), render::reloaded),
         Command::Policy(Policy::Schema) => ("policy/schema", json!({}), render::schema),
@@ -147,55 +145,6 @@ pub(crate) fn print(output: Output, value: &Value, render: impl Fn(&Value) -> St
         Output::Json => put(&value.to_string()),
         Output::Human => put(render(value).trim_end()),
     }
-}
-
-async fn certify(operator: &Operator, certify: CertifyTool, output: Output) -> Result<u8, Failure> {
-    if certify.all_unflagged {
-        if !certify.yes {
-            confirm("certify every tool that has no flag and is not privileged?")?;
-        }
-        let value = operator.ask("tools/certify_unflagged", json!({"server": certify.server})).await?;
-        print(output, &value, render::bulk);
-        return Ok(OK);
-    }
-    let tool = certify.tool.unwrap_or_default();
-    let definition = match certify.definition {
-        Some(definition) => definition,
-        None => show_and_ask(operator, &tool).await?,
-    };
-    let params = json!({
-        "tool": tool,
-        "definition": definition,
-        "risk": certify.risk,
-        "returns_secrets": certify.returns_secrets,
-    });
-    let value = operator.ask("tools/certify", params).await?;
-    print(output, &value, render::certified);
-    Ok(OK)
-}
-
-/// Shows the full definition, and takes a yes for exactly that.
-async fn show_and_ask(operator: &Operator, tool: &str) -> Result<String, Failure> {
-    if !std::io::stdin().is_terminal() {
-        let text =
-            format!("run `callgate tools show {tool}`, then give `--definition` with the digest it prints");
-        return Err(Failure::new(USAGE, text));
-    }
-    let value = operator.ask("tools/show", json!({"tool": tool})).await?;
-    put(&render::tool(&value));
-    confirm(&format!("certify `{tool}` at this definition?"))?;
-    Ok(value.get("definition").and_then(Value::as_str).unwrap_or_default().to_owned())
-}
-
-/// Asks on the terminal; without one, `--yes` is needed.
-fn confirm(question: &str) -> Result<(), Failure> {
-    if !std::io::stdin().is_terminal() {
-        return Err(Failure::new(USAGE, format!("{question} give `--yes`: there is no terminal to ask on")));
-    }
-    drop(write!(std::io::stderr(), "{question} [y/N] "));
-    let mut answer = String::new();
-    drop(std::io::stdin().read_line(&mut answer));
-    if is_yes(&answer) { Ok(()) } else { Err(Failure::new(NEGATIVE, "nothing was certified")) }
 }
 
 async fn tail(operator: &Operator, mut params: Value, follow: bool, output: Output) -> Result<u8, Failure> {

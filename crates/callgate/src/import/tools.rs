@@ -8,6 +8,7 @@ use model::ids::ToolName;
 use model::method::Method;
 use serde_json::{Value, json};
 
+use crate::certify;
 use crate::exit::{Failure, NEGATIVE, note};
 use crate::files;
 use crate::import::ask::{Asking, tell};
@@ -57,7 +58,7 @@ pub(crate) async fn run(around: &Around<'_>) -> Result<Value, Failure> {
 
 async fn steps(operator: &Operator, around: &Around<'_>, config: &config::Config) -> Result<Value, Failure> {
     let unreachable = refresh(operator, around).await?;
-    let certified = certify(operator, around).await?;
+    let certified = certify_all(operator, around).await?;
     let policy = permits::permits(operator, around, config).await?;
     Ok(json!({"unreachable": unreachable, "certified": certified, "policy": policy}))
 }
@@ -132,14 +133,10 @@ async fn tools(operator: &Operator, around: &Around<'_>) -> Result<Vec<Value>, F
     Ok(list(&answer, "tools").iter().filter(|tool| ours(tool)).cloned().collect())
 }
 
-async fn certify(operator: &Operator, around: &Around<'_>) -> Result<Vec<String>, Failure> {
-    let waiting: Vec<Value> = tools(operator, around)
-        .await?
-        .into_iter()
-        .filter(|tool| tool.get("usable") != Some(&json!(true)))
-        .collect();
-    let (later, plain): (Vec<Value>, Vec<Value>) =
-        waiting.into_iter().partition(|tool| tool.get("by_name_because").is_some_and(Value::is_string));
+async fn certify_all(operator: &Operator, around: &Around<'_>) -> Result<Vec<String>, Failure> {
+    let listed = tools(operator, around).await?.into_iter();
+    let waiting = listed.filter(|tool| tool.get("usable") != Some(&json!(true)));
+    let (later, plain) = certify::apart(waiting);
     let mut certified = Vec::new();
     if !plain.is_empty() {
         show_plain(around, &plain);
@@ -160,13 +157,9 @@ async fn certify(operator: &Operator, around: &Around<'_>) -> Result<Vec<String>
     Ok(certified)
 }
 
-/// Certifies exactly what was shown: a tool that is another by now stays where it is.
+/// Certifies what was shown, and says what stays where it is.
 async fn certify_shown(operator: &Operator, plain: &[Value]) -> Result<Vec<String>, Failure> {
-    let shown: Vec<Value> = plain
-        .iter()
-        .map(|tool| json!({"tool": text(tool, "tool"), "definition": text(tool, "definition"), "risk": text(tool, "risk")}))
-        .collect();
-    let answer = operator.ask("tools/certify_shown", json!({"shown": shown})).await?;
+    let answer = certify::shown(operator, plain).await?;
     for one in list(&answer, "left") {
         left(text(one, "tool"), text(one, "because"));
     }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use model::digest::Digest;
-use model::ids::ServerName;
 use model::tool::{Risk, ToolRef};
 use ports::control::ControlChange;
 use registry::certify::{bulk_certifiable, certify};
@@ -45,39 +44,18 @@ pub struct BulkReport {
     pub left: Vec<(ToolRef, String)>,
 }
 
+fn as_shown(record: &ToolRecord, shown: &Shown) -> Result<(), String> {
+    let same = (shown.definition, shown.risk) == (record.digest, record.risk);
+    if same { Ok(()) } else { Err("it changed after it was shown".to_owned()) }
+}
+
 impl Admin {
-    /// Certifies everything that needs no closer look, of one server or of all.
+    /// Certifies in one step exactly these, as they were shown. What is another by now, or needs a closer look, stays in
+    /// quarantine.
     ///
     /// # Errors
     /// [`AdminError::Policy`] when the policies would not fit the certified tools; nothing is certified then.
-    pub async fn certify_bulk(
-        &self,
-        by: &str,
-        server: Option<&ServerName>,
-    ) -> Result<BulkReport, AdminError> {
-        let chosen = |record: &ToolRecord| server.is_none_or(|name| *name == record.name.server);
-        self.certify_chosen(by, &|record| chosen(record).then_some(Ok(()))).await
-    }
-
-    /// The same of exactly these, as they were shown: what is another by now stays in quarantine.
-    ///
-    /// # Errors
-    /// As for [`Admin::certify_bulk`].
     pub async fn certify_shown(&self, by: &str, shown: &[Shown]) -> Result<BulkReport, AdminError> {
-        let as_shown = |record: &ToolRecord| {
-            let shown = shown.iter().find(|shown| shown.tool == record.name)?;
-            let same = (shown.definition, shown.risk) == (record.digest, record.risk);
-            Some(if same { Ok(()) } else { Err("it changed after it was shown".to_owned()) })
-        };
-        self.certify_chosen(by, &as_shown).await
-    }
-
-    /// Certifies in one step what is chosen and needs no closer look; says of the rest of what is chosen why not.
-    async fn certify_chosen(
-        &self,
-        by: &str,
-        chosen: &(dyn Fn(&ToolRecord) -> Option<Result<(), String>> + Sync),
-    ) -> Result<BulkReport, AdminError> {
         let turn = self.turn().await;
         let request = CertifyRequest {
             consent: Consent::Bulk,
@@ -89,9 +67,9 @@ impl Admin {
         let mut report = BulkReport::default();
         let mut records = Vec::new();
         let catalog = Arc::clone(&self.current().catalog);
-        let waiting = catalog.all().filter(|record| !record.usable());
-        for (record, wanted) in waiting.filter_map(|record| Some((record, chosen(record)?))) {
-            match wanted
+        for record in catalog.all().filter(|record| !record.usable()) {
+            let Some(shown) = shown.iter().find(|shown| shown.tool == record.name) else { continue };
+            match as_shown(record, shown)
                 .and_then(|()| bulk_certifiable(record).map_err(|why| why.to_string()))
                 .and_then(|()| certify(record, &request).map_err(|refusal| refusal.to_string()))
             {

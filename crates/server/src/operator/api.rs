@@ -33,7 +33,6 @@ impl OperatorFace {
             "tools/show" => self.show_tool(read(params)?),
             "tools/certify" => self.certify(read(params)?).await,
             "tools/certify_shown" => self.certify_shown(read(params)?).await,
-            "tools/certify_unflagged" => self.certify_unflagged(read(params)?).await,
             "tools/quarantine" => self.quarantine(read(params)?).await,
             "approvals/list" => self.approvals().await,
             "approvals/show" => self.show_approval(read(params)?).await,
@@ -203,11 +202,6 @@ impl OperatorFace {
         });
         let shown = shown.collect::<Result<Vec<Shown>, ApiError>>()?;
         Ok(show::bulk(&self.admin.certify_shown(OPERATOR, &shown).await?))
-    }
-
-    async fn certify_unflagged(&self, params: wire::NamedServer) -> Result<Value, ApiError> {
-        let server = params.server.as_deref().map(|name| self.configured(name)).transpose()?;
-        Ok(show::bulk(&self.admin.certify_bulk(OPERATOR, server.as_ref()).await?))
     }
 
     async fn quarantine(&self, params: wire::NamedTool) -> Result<Value, ApiError> {

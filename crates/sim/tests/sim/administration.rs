@@ -16,8 +16,8 @@ use sim::upstream::Plan;
 use sim::{Knobs, Node, World};
 
 use crate::setup::{
-    BY, POLICY, add, agent, at_peace, call, certify, policies, reader, ready, refusal, run, server, sources,
-    start, tool, words, world, writer,
+    BY, POLICY, add, agent, at_peace, call, certify, certify_listed, policies, reader, ready, refusal, run,
+    server, sources, start, tool, words, world, writer,
 };
 
 const OPEN: &str = r#"{"id":"open"}"#;
@@ -51,7 +51,7 @@ fn flagged_and_privileged_tools_are_certified_by_name_only() {
         assert!(world.servers.offer(&server("alpha"), &flagged));
         let node = Node::open(&world, sources(POLICY), Knobs::quiet(1)).await.unwrap();
         node.connect(&server("alpha")).await.unwrap();
-        let report = node.admin.certify_bulk(BY, None).await.unwrap();
+        let report = certify_listed(&node.admin).await.unwrap();
         let left: Vec<String> = report.left.iter().map(|(name, _)| name.to_string()).collect();
         assert_eq!(left, ["alpha__find_notes", "alpha__run_command"]);
         assert!(report.left.iter().all(|(_, why)| !why.is_empty()));
@@ -62,7 +62,7 @@ fn flagged_and_privileged_tools_are_certified_by_name_only() {
             let certified = node.admin.certify_named(BY, named(&name, shown)).await.unwrap();
             assert!(certified.usable());
         }
-        let again = node.admin.certify_bulk(BY, None).await.unwrap();
+        let again = certify_listed(&node.admin).await.unwrap();
         assert!(again.certified.is_empty(), "there is nothing left");
         at_peace(&world, &node);
     });
@@ -85,7 +85,9 @@ fn what_was_shown_is_what_is_certified() {
         let lower = Shown { risk: Risk::Read, ..write.clone() };
         let report = node.admin.certify_shown(BY, &[read.clone(), lower]).await.unwrap();
         assert!(report.certified.is_empty(), "neither is what was shown");
-        assert_eq!(report.left.len(), 2);
+        let left: Vec<String> = report.left.iter().map(|(name, why)| format!("{name}: {why}")).collect();
+        let changed = |name: &str| format!("alpha__{name}: it changed after it was shown");
+        assert_eq!(left, [changed("get_item"), changed("update_item")], "each is named");
         let report = node.admin.certify_shown(BY, &[read.clone(), write.clone(), run]).await.unwrap();
         assert_eq!(report.certified, [write.tool], "nor does it certify what is certified by name only");
         assert!(!node.admin.tool(&read.tool).unwrap().usable());
@@ -101,7 +103,7 @@ fn a_changed_tool_is_certified_by_name_only_and_its_risk_never_falls_by_itself()
         let name = tool("alpha", "update_item");
         assert!(world.servers.offer(&server("alpha"), &reader("update_item", 2)));
         node.connect(&server("alpha")).await.unwrap();
-        let report = node.admin.certify_bulk(BY, Some(&server("alpha"))).await.unwrap();
+        let report = certify_listed(&node.admin).await.unwrap();
         assert!(report.certified.is_empty());
         certify(&node, &name).await;
         assert_eq!(node.admin.tool(&name).unwrap().risk, Risk::Write);

@@ -18,8 +18,8 @@ use sim::{Knobs, Node, World, judge};
 use tokio::sync::mpsc;
 
 use crate::setup::{
-    BY, NO_WRITES, POLICY, add, agent, at_peace, call, policies, reader, ready, request, server, sources,
-    tool, world, writer,
+    BY, NO_WRITES, POLICY, add, agent, at_peace, call, certify_listed, policies, reader, ready, request,
+    server, sources, tool, world, writer,
 };
 
 const AGENTS: [(&str, &[&str]); 3] = [("ada", &[]), ("bob", &["analysts"]), ("cyd", &["coders"])];
@@ -187,7 +187,7 @@ impl Actor {
     async fn change(&self, version: u64) {
         let admin = &self.node.admin;
         match self.rng.below(9) {
-            0 | 1 => drop(admin.certify_bulk(BY, None).await),
+            0 | 1 => drop(certify_listed(admin).await),
             2 => {
                 self.world.servers.offer(&server("alpha"), &reader("get_item", version));
                 drop(self.node.connect(&server("alpha")).await);

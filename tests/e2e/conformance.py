@@ -1,0 +1,246 @@
+"""The conformance suite of MCP, on one server directly and through Callgate: every check must end the same way.
+
+`conformance.py [--binary PATH] [--json FILE] [--only PATTERN]`. Client and server each speak the
+revisions with sessions (legacy) or the one without (modern); the server stands behind HTTP or is a child process.
+Each scenario of each combination is one named result, `http/legacy-on-modern/ping` for a legacy client, a modern
+server. Must never count a scenario that did not run, and must never excuse a scenario that passes.
+"""
+
+import argparse
+import collections
+import concurrent.futures
+import fnmatch
+import json
+import pathlib
+import re
+
+import lib
+from gate import Gate
+
+SUITE = lib.TEST / "conformance" / "node_modules" / "@modelcontextprotocol" / "conformance" / "dist" / "index.js"
+HERE = lib.E2E / "conformance"
+REVISIONS = {"legacy": "2025-11-25", "modern": "2026-07-28"}
+WAYS = ("http", "stdio")
+COUNTED = ("SUCCESS", "FAILURE", "WARNING", "SKIPPED")
+AT_ONCE = 2
+# The check that every message is one of its revision. No scenario is excused from that.
+MESSAGES = "wire-schema-valid"
+# The server that sends a Content-Type with answers that have no body, as the SDK does; see `fixture.py`.
+AS_IS = "http-legacy-as-is"
+# What falls short of direct, by the reason why: patterns of results, `RESULT:CHECK` when the rest of the scenario must
+# be equal. What is named here and passes is a failure, and so is a pattern that names nothing: this can only shrink.
+KNOWN_SHORT = {
+    "requests from servers to clients are not carried": (
+        "*/legacy-on-*/tools-call-sampling",
+        "*/legacy-on-*/tools-call-elicitation",
+        "*/legacy-on-*/elicitation-sep1034-defaults",
+        "*/legacy-on-*/elicitation-sep1330-enums",
+        "*/modern-on-*/input-required-result-basic-elicitation",
+        "*/modern-on-*/input-required-result-basic-sampling",
+        "*/modern-on-*/input-required-result-basic-list-roots",
+        "*/modern-on-*/input-required-result-capability-check",
+        "*/modern-on-*/input-required-result-ignore-extra-params",
+        "*/modern-on-*/input-required-result-missing-input-response",
+        "*/modern-on-*/input-required-result-multi-round",
+        "*/modern-on-*/input-required-result-multiple-input-requests",
+        "*/modern-on-*/input-required-result-non-tool-request",
+        "*/modern-on-*/input-required-result-request-state",
+        "*/modern-on-*/input-required-result-result-type",
+        "*/modern-on-*/input-required-result-tampered-state",
+    ),
+    "log messages and `logging/setLevel` are not carried": (
+        "*/legacy-on-*/logging-set-level",
+        "*/legacy-on-*/tools-call-with-logging",
+    ),
+    "subscriptions to resources are not carried": (
+        "*/legacy-on-*/resources-subscribe",
+        "*/legacy-on-*/resources-unsubscribe",
+    ),
+    "`subscriptions/listen` is not carried": (
+        "*/modern-on-*/server-stateless:sep-2575-server-sends-subscription-ack",
+        "*/modern-on-*/server-stateless:sep-2575-server-tags-subscription-id",
+        "*/modern-on-*/server-stateless:sep-2575-server-honors-notification-filter",
+        "*/modern-on-*/server-stateless:sep-2575-server-sends-prompts-list-changed-on-subscription",
+        "*/modern-on-*/server-stateless:sep-2575-server-sends-tools-list-changed-on-subscription",
+    ),
+    "what a client can do is not declared to servers": (
+        "*/modern-on-*/server-stateless:sep-2575-server-rejects-undeclared-capability",
+        "*/modern-on-*/server-stateless:sep-2575-missing-capability-http-400",
+        "*/modern-on-*/server-stateless:sep-2575-http-server-no-independent-requests-on-stream",
+    ),
+    "an answer that nothing precedes is one JSON text; streams cannot be resumed": (
+        "*/legacy-on-*/server-sse-multiple-streams",
+        "*/legacy-on-*/server-sse-polling",
+    ),
+    "the extension for tasks is not carried": (
+        "*/modern-on-modern/tasks-capability-negotiation",
+        "*/modern-on-modern/tasks-dispatch-and-envelope",
+        "*/modern-on-modern/tasks-lifecycle",
+        "*/modern-on-modern/tasks-mrtr-composition",
+        "*/modern-on-modern/tasks-mrtr-input",
+        "*/modern-on-modern/tasks-request-headers",
+        "*/modern-on-modern/tasks-request-state-removal",
+        "*/modern-on-modern/tasks-required-task-error",
+        "*/modern-on-modern/tasks-wire-fields",
+    ),
+    "a 202 with a JSON Content-Type and no body is taken for broken JSON": (
+        f"http/{AS_IS}",
+    ),
+}
+
+
+def excuses(name):
+    """Why a result may fall short, by check; by "" when it is the whole scenario."""
+    found = {}
+    for reason, patterns in KNOWN_SHORT.items():
+        for pattern in patterns:
+            scenario, _, check = pattern.partition(":")
+            if fnmatch.fnmatchcase(name, scenario):
+                found[check] = reason
+    return found
+
+
+class Seen:
+    """What the suite found in one scenario."""
+
+    def __init__(self, checks):
+        self.checks = [check for check in checks if check["status"] in COUNTED]
+        self.counts = collections.Counter((check["id"], check["status"]) for check in self.checks)
+
+    def bad(self):
+        return [check for check in self.checks if check["status"] == "FAILURE"]
+
+    def words(self):
+        """What is not a success, and what the suite says about it."""
+        odd = [check for check in self.checks if check["status"] != "SUCCESS"]
+        return "; ".join(f"{check['id']} {check['status']}: {check.get('errorMessage')}" for check in odd)
+
+
+def run_suite(era, url, directory, key=None):
+    """All scenarios of an era against a URL, by name."""
+    directory.mkdir(parents=True)
+    env = lib.clean_env(HOME=directory, **({"CALLGATE_TEST_KEY": key} if key else {}))
+    argv = [lib.node22(), "--require", lib.LOOPBACK, "--require", HERE / "bearer.cjs", SUITE, "server", "--url", url,
+            "--requirements", REVISIONS[era], "--timeout", "10000", "-o", directory / "checks"]
+    code, out, err = lib.run(argv, 150, env)
+    (directory / "suite.log").write_text(out + err)
+    lib.require(code in (0, 1), f"the suite ended with {code}: {(out + err)[-1500:]}")
+    found = {}
+    for file in sorted((directory / "checks").glob("*/checks.json")):
+        scenario = re.fullmatch(r"server-(.+?)-\d{4}-\d\d-\d\dT.*", file.parent.name).group(1)
+        found[scenario] = Seen(json.loads(file.read_text()))
+    lib.require(found, f"the suite left no checks: {(out + err)[-1500:]}")
+    return found
+
+
+def fixture(directory, name):
+    """The fixture server behind HTTP; its port."""
+    port = lib.free_port()
+    argv = [lib.PY_NEW / "python", "-B", HERE / "fixture.py", port]
+    lib.Process(argv, directory / f"{name}.log").wait_port(port)
+    return port
+
+
+def tables(port):
+    """The same server for Callgate, once for each era and way."""
+    child = [lib.PY_NEW / "python", "-B", HERE / "fixture.py"]
+    return {AS_IS: {"url": f"http://127.0.0.1:{port}/legacy-as-is"},
+            **{f"http-{era}": {"url": f"http://127.0.0.1:{port}/{era}"} for era in REVISIONS},
+            **{f"stdio-{era}": {"command": [*child, f"stdio-{era}"], "era": era} for era in REVISIONS}}
+
+
+class Judge:
+    """Compares what was seen through Callgate with what was seen directly."""
+
+    def __init__(self, results, direct, only):
+        self.results, self.direct, self.only = results, direct, only
+        self.names, self.short = [], 0
+
+    def say(self, name, differing, detail):
+        """`differing` names the checks that end otherwise than directly."""
+        self.names.append(name)
+        if not fnmatch.fnmatchcase(name, self.only):
+            return
+        excused = excuses(name)
+        self.short += bool(excused)
+        unexcused = differing - excused.keys() if "" not in excused else differing & {MESSAGES}
+        if "" not in excused or unexcused:
+            self.results.add(name, not unexcused, detail)
+        for check, reason in excused.items():
+            still = check in differing or (check == "" and differing)
+            full = f"{name}/{check}" if check else name
+            self.results.add(f"{full}/known-short", still, f"it passes: take it off the list ({reason})")
+
+    def combination(self, way, client, upstream, through):
+        for scenario, direct in self.direct[client].items():
+            if not applies(scenario, upstream):
+                continue
+            seen = through.get(scenario, Seen([]))
+            counts = [(name, direct.counts[name], seen.counts[name]) for name in direct.counts | seen.counts
+                      if direct.counts[name] != seen.counts[name]]
+            words = ", ".join(f"{check} {status} {a} -> {b}" for (check, status), a, b in sorted(counts))
+            differing = {check for (check, _), _, _ in counts}
+            self.say(f"{way}/{client}-on-{upstream}/{scenario}", differing, f"{words} | {seen.words()}")
+
+    def known_short_names_results(self):
+        patterns = [pattern for patterns in KNOWN_SHORT.values() for pattern in patterns]
+        idle = [pattern for pattern in patterns if not fnmatch.filter(self.names, pattern.partition(":")[0])]
+        self.results.add("known-short-names-results", not idle, f"these name no result: {', '.join(idle)}")
+        lib.say(f"{self.short} of {len(self.names)} results through Callgate are known to fall short")
+
+
+def applies(scenario, upstream):
+    """Whether a server of that era has what the scenario is about: tasks came with the revision without sessions."""
+    return upstream == "modern" or not scenario.startswith("tasks-")
+
+
+def listed(gate, server):
+    """Whether the server's tools could be listed, once that is decided."""
+    lines = re.compile(rf"tools (not )?listed server={re.escape(server)}\b(?!-)(.*)")
+    return lib.wait_for(f"the list of {server}", lambda: lines.search(gate.output()), 30)
+
+
+def look_directly(results, directory):
+    port = fixture(directory, "direct")
+    direct = {era: run_suite(era, f"http://127.0.0.1:{port}/{era}", directory / f"direct-{era}") for era in REVISIONS}
+    for era, scenarios in direct.items():
+        for scenario, seen in scenarios.items():
+            results.add(f"direct/{era}/{scenario}", not seen.bad() and seen.counts, seen.words() or "no checks")
+    return direct
+
+
+def look_through(gate, key, judge, directory):
+    combinations = [(way, client, upstream) for way in WAYS for client in REVISIONS for upstream in REVISIONS]
+
+    def one(way, client, upstream):
+        url = f"http://127.0.0.1:{gate.port}/mcp/{way}-{upstream}"
+        return run_suite(client, url, directory / f"{way}-{client}-on-{upstream}", key)
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        running = [(combination, pool.submit(one, *combination)) for combination in combinations]
+        for combination, done in running:
+            judge.combination(*combination, done.result())
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--binary", default=lib.default_binary(), type=pathlib.Path)
+    options.add_argument("--json", type=pathlib.Path)
+    options.add_argument("--only", default="*", help="report results whose name matches, as `http/*/ping`")
+    options = options.parse_args()
+    directory = lib.scratch("conformance")
+    results = lib.Results("conformance")
+    direct = look_directly(results, directory)
+    servers = tables(fixture(directory, "behind"))
+    gate = Gate(options.binary, directory / "gate", servers).start()
+    judge = Judge(results, direct, options.only)
+    as_is = listed(gate, AS_IS)
+    judge.say(f"http/{AS_IS}", {"listed"} if as_is.group(1) else set(), as_is.group(2))
+    gate.certify_all([server for server in servers if server != AS_IS])
+    look_through(gate, gate.add_agent("conformance"), judge, directory)
+    judge.known_short_names_results()
+    results.add("stops-cleanly", gate.stop() == 0, gate.output()[-1500:])
+    return results.finish(options.json)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

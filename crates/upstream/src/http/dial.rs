@@ -144,3 +144,39 @@ pub(crate) fn tls_config(ca_file: Option<&Path>) -> Result<ClientConfig, String>
         .map_err(|e| e.to_string())?;
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dialer(url: &str, allow_plain: bool) -> Dialer {
+        Dialer::new(Target::parse(url, allow_plain).unwrap(), tls_config(None).unwrap()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn s20_the_address_that_was_checked_is_the_one_that_is_dialled() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        // Nobody could resolve this name another time, nor is it this port.
+        let dialer = dialer("http://no-such-host.invalid:9/mcp", false);
+        assert!(dialer.dial_one(address).await.is_ok());
+        assert!(listener.accept().await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn s20_whatever_a_name_resolves_to_is_checked_before_it_is_dialled() {
+        let plain = dialer("http://internal.test/mcp", true);
+        let careful = dialer("http://internal.test/mcp", false);
+        for (dialer, address) in [
+            (&plain, "169.254.169.254:80"),
+            (&plain, "[::ffff:169.254.169.254]:80"),
+            (&plain, "[fd00:ec2::254]:80"),
+            (&plain, "0.0.0.0:80"),
+            (&careful, "10.0.0.7:80"),
+            (&careful, "[fd12:3456::1]:80"),
+        ] {
+            let refused = dialer.dial_one(address.parse().unwrap()).await.err().unwrap();
+            assert!(refused.contains("refused: it "), "{address}: {refused}");
+        }
+    }
+}

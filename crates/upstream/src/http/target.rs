@@ -78,7 +78,8 @@ impl Target {
 /// Link-local (cloud metadata at 169.254.169.254), unspecified, multicast and broadcast addresses, and the
 /// metadata addresses some clouds have outside the link-local range.
 fn is_forbidden(address: IpAddr) -> bool {
-    const METADATA_V4: [Ipv4Addr; 2] = [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16)];
+    const METADATA_V4: [Ipv4Addr; 3] =
+        [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16), Ipv4Addr::new(192, 0, 0, 192)];
     const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254);
     match address {
         IpAddr::V4(v4) => {
@@ -94,18 +95,26 @@ fn is_forbidden(address: IpAddr) -> bool {
                 || v6.is_unspecified()
                 || v6.is_multicast()
                 || v6 == METADATA_V6
+                || is_translated_locally(v6)
                 || embedded
         }
     }
 }
 
-/// The IPv4 address inside NAT64 (64:ff9b::/96), 6to4 (2002::/16) and IPv4-compatible addresses.
+/// In 64:ff9b:1::/48 (RFC 8215) only the network knows where the IPv4 address stands.
+const fn is_translated_locally(v6: Ipv6Addr) -> bool {
+    matches!(v6.segments(), [0x64, 0xff9b, 1, ..])
+}
+
+/// The IPv4 address inside NAT64 (64:ff9b::/96), 6to4 (2002::/16), IPv4-compatible and IPv4-translated addresses
+/// (::ffff:0:0:0/96).
 fn embedded_v4(v6: Ipv6Addr) -> Option<Ipv4Addr> {
     let [a, b, c, d, e, f, high, low] = v6.segments();
     let join = |high: u16, low: u16| Ipv4Addr::from(u32::from(high) << 16 | u32::from(low));
     match (a, b, c, d, e, f) {
         (0x64, 0xff9b, 0, 0, 0, 0) => Some(join(high, low)),
         (0x2002, ..) => Some(join(b, c)),
+        (0, 0, 0, 0, 0xffff, 0) => Some(join(high, low)),
         (0, 0, 0, 0, 0, 0) if high != 0 => Some(join(high, low)),
         _ => None,
     }
@@ -131,6 +140,27 @@ mod tests {
         ];
         for url in urls {
             assert!(Target::parse(url, true).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn s17_translated_addresses_lead_nowhere_that_plain_ones_do_not() {
+        for url in [
+            "https://[64:ff9b:1::a9fe:a9fe]/",
+            "https://[64:ff9b:1:a9fe:a9:fe00::]/",
+            "https://[::ffff:0:a9fe:a9fe]/",
+            "https://[::ffff:0:0]/",
+            "https://192.0.0.192/",
+            "https://[::ffff:192.0.0.192]/",
+            "https://224.0.0.1/",
+            "https://[ff02::1]/",
+            "https://255.255.255.255/",
+        ] {
+            assert!(Target::parse(url, true).is_err(), "{url}");
+        }
+        // A private network is reached where the operator wrote its address, and encrypted.
+        for url in ["https://10.0.0.7/", "https://[fd12:3456::1]/", "https://[64:ff9b::a00:7]/"] {
+            assert!(Target::parse(url, false).is_ok(), "{url}");
         }
     }
 

@@ -1,6 +1,7 @@
 """Well-behaved: several pages of tools, state of its own, progress, and a question to the client."""
 import json
 import os
+import sys
 
 from base import Server, tool
 
@@ -33,7 +34,8 @@ class Good(Server):
             self.write({"jsonrpc": "2.0", "id": "p", "method": "ping"})
             self.write({"jsonrpc": "2.0", "id": "r", "method": "tools/call", "params": {"name": "x"}})
         elif name == "environment":
-            self.text(id, json.dumps({"env": dict(os.environ), "cwd": os.getcwd(), "fds": len(os.listdir("/proc/self/fd"))}))
+            self.text(id, json.dumps({"env": dict(os.environ), "cwd": os.getcwd(), "argv": sys.argv[1:],
+                                       "fds": len(os.listdir("/proc/self/fd"))}))
         else:
             super().call(id, name, arguments, params)
 

@@ -10,6 +10,8 @@ mod leaks;
 #[cfg(test)]
 mod peer;
 #[cfg(test)]
+mod requirements;
+#[cfg(test)]
 mod sealed;
 #[cfg(test)]
 mod stdio;

@@ -11,6 +11,8 @@ mod path;
 #[cfg(test)]
 mod random;
 #[cfg(test)]
+mod requirements;
+#[cfg(test)]
 mod revoked;
 #[cfg(test)]
 mod setup;

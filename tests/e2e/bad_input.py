@@ -16,6 +16,7 @@ from bad_http import (Dribbles, check_dribbles, check_gone, check_headers, check
                       check_smuggling)
 from door import CANARY, World, background, call_body, call_headers, error_is, ok_text, unauthorized
 from lib import require
+from requirements import check_requirements
 
 
 def bodies():
@@ -286,7 +287,7 @@ def main():
     world = World(options.binary, directory)
     dribbles = Dribbles(world)
     for check in (check_bodies, check_tools, check_keys, check_operator, check_headers, check_mirrored, check_origins, check_sessions,
-                  check_smuggling, check_gone, check_record):
+                  check_smuggling, check_gone, check_requirements, check_record):
         with results.check(f"{check.__name__}/ran-to-its-end"):
             check(results, world)
     check_dribbles(results, dribbles, 90)

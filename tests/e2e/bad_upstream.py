@@ -105,7 +105,7 @@ class World:
         port = lib.free_port()
         self.redirect = catcher()
         http = lib.Process([*script, f"http:{port}", "--journal", directory / "http.journal",
-                            "--redirect", self.redirect], directory / "http.log", lib.clean_env(CANARY=ENV_CANARY))
+                            "--arrivals", directory / "http.arrivals", "--redirect", self.redirect], directory / "http.log", lib.clean_env(CANARY=ENV_CANARY))
         http.wait_port(port)
         bearer = directory / "bearer"
         bearer.write_text(BEARER_CANARY)
@@ -113,7 +113,8 @@ class World:
         secret = directory / "env-secret"
         secret.write_text(ENV_CANARY)
         secret.chmod(0o600)
-        stdio = {"command": [*script, "stdio", "--journal", directory / "stdio.journal"],
+        stdio = {"command": [*script, "stdio", "--journal", directory / "stdio.journal",
+                             "--arrivals", directory / "stdio.arrivals"],
                  "env": {"CANARY": f"${{file:{secret}}}"}}
         everything = lib.SERVERS / "server-everything" / "dist" / "index.js"
         servers = {
@@ -221,6 +222,19 @@ def check_leaks(results, world):
                 require(secret not in text, f"found at {text.find(secret)}: {text[max(0, text.find(secret) - 200):][:300]}")
 
 
+def check_passed_on(results, world):
+    """What a client or the operator gave Callgate itself reaches no server; what one server is given, no other."""
+    given = {"stdio": ENV_CANARY, "http": BEARER_CANARY}
+    foreign = {"key": world.key, "own": OWN_CANARY}
+    for server, others in (("stdio", {**foreign, "bearer": BEARER_CANARY}), ("http", foreign)):
+        arrived = (world.directory / f"{server}.arrivals").read_text()
+        with results.check(f"{server}/gets-what-it-is-given"):
+            require("tools/call" in arrived and given[server] in arrived, "not even that arrived")
+        for kind, secret in others.items():
+            with results.check(f"no-{kind}-secret-at-{server}"):
+                require(secret not in arrived, f"found at {arrived.find(secret)}")
+
+
 def main():
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--binary", default=lib.default_binary(), type=pathlib.Path)
@@ -241,6 +255,7 @@ def main():
               flush=True)
         require(slowest < 2, f"the slowest call next door took {slowest:.2f} s")
     check_leaks(results, world)
+    check_passed_on(results, world)
     results.add("stops-cleanly", world.gate.stop() == 0, world.gate.output()[-1500:])
     return results.finish(options.json)
 

@@ -10,6 +10,7 @@ mod layers;
 mod licence;
 mod messages;
 mod packages;
+mod proofs;
 mod purity;
 mod size;
 mod source;
@@ -117,6 +118,7 @@ fn check(repository: &Repository) -> Vec<Finding> {
     let denial = repository.text("crates/model/src/denial.rs").unwrap_or_default();
     docs::reasons(denial, repository.text(docs::REASONS).unwrap_or_default(), &mut found);
     messages::check(&repository.sources, repository.text(messages::MESSAGES).unwrap_or_default(), &mut found);
+    proofs::check(&repository.files, &mut found);
     let manifest = repository.text("Cargo.toml").unwrap_or_default();
     let listed = repository.text(docs::DEPENDENCIES).unwrap_or_default();
     docs::dependencies(manifest, listed, &repository.graph, &mut found);

@@ -1,8 +1,8 @@
 """An upstream that is well-behaved until a tool with another name is called. Standard library only.
 
-`upstream.py stdio|http:PORT [--tools FILE] [--journal FILE] [--redirect URL]`. Speaks the revisions with sessions.
+`upstream.py stdio|http:PORT [--tools FILE] [--journal FILE] [--arrivals FILE] [--redirect URL]`. Speaks the revisions with sessions.
 `--tools` holds the tool definitions; when the file changes, the change is announced. Each call that arrives is one
-line in the journal, written before the call acts. Listens on 127.0.0.1 only.
+line in the journal, written before the call acts. `--arrivals` gets everything that arrives. Listens on 127.0.0.1 only.
 """
 
 import argparse
@@ -45,6 +45,8 @@ class Server:
     def __init__(self, options):
         self.tools_file, self.redirect = options.tools, options.redirect
         self.journal = Journal(options.journal)
+        self.arrivals = Journal(options.arrivals)
+        self.arrivals.note(argv=sys.argv, environment=dict(os.environ))
         self.cancelled = {}
         self.answers = {}
         self.ended = threading.Event()
@@ -198,6 +200,7 @@ class Stdio:
         if self.server.tools_file:
             threading.Thread(target=self.watch_tools, daemon=True).start()
         for line in sys.stdin.buffer:
+            self.server.arrivals.note(line=line.decode())
             message = json.loads(line)
             if message.get("method") == "tools/call":
                 threading.Thread(target=self.handle, args=(message,), daemon=True).start()
@@ -224,6 +227,7 @@ class Http(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server_state.arrivals.note(path=self.path, headers=str(self.headers), body=body.decode())
         message = json.loads(body)
         self.answered = False
         name = message.get("params", {}).get("name") if message.get("method") == "tools/call" else None
@@ -320,6 +324,7 @@ def main():
     options.add_argument("transport")
     options.add_argument("--tools", type=pathlib.Path)
     options.add_argument("--journal", type=pathlib.Path)
+    options.add_argument("--arrivals", type=pathlib.Path)
     options.add_argument("--redirect")
     options = options.parse_args()
     server = Server(options)

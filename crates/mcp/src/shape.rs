@@ -118,7 +118,9 @@ fn legacy_result(result: &RawJson) -> RawJson {
                     Trust::Upstream,
                     &[meta::SERVER_INFO],
                 );
-                out.member("_meta").leaf(&inner.finish());
+                if !inner.empty {
+                    out.member("_meta").leaf(&inner.finish());
+                }
             }
             Keep::Structured => dropped = Some(RawJson::slice(text, &part.value)),
             Keep::EmptyContent | Keep::Drop => {}

@@ -304,23 +304,12 @@ def one_era_a_path(app):
             return await app(scope, receive, send)
         version = dict(scope["headers"]).get(b"mcp-protocol-version", b"").decode()
         modern = bool(version) and version not in HANDSHAKE_PROTOCOL_VERSIONS
-        if modern and scope["path"].startswith("/legacy"):
+        if modern and scope["path"] == "/legacy":
             return await refuse(send, {"code": -32000, "message": "Bad Request: Server not initialized"})
         if not modern and scope["path"] == "/modern":
             return await refuse(send, {"code": -32020, "message": "MCP-Protocol-Version is missing"})
-        sending = untyped(send) if scope["path"] == "/legacy" else send
-        return await app({**scope, "path": "/mcp", "raw_path": b"/mcp"}, receive, sending)
+        return await app({**scope, "path": "/mcp", "raw_path": b"/mcp"}, receive, send)
     return serve
-
-
-def untyped(send):
-    """Drops the Content-Type that the SDK gives to answers without a body. `/legacy-as-is` keeps it."""
-    async def sending(message):
-        if message.get("status") == 202:
-            kept = [header for header in message["headers"] if header[0] != b"content-type"]
-            message = {**message, "headers": kept}
-        await send(message)
-    return sending
 
 
 async def serve_stdio(era):

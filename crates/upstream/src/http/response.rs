@@ -173,7 +173,11 @@ impl Response {
                 let message = read_message(&gathered.take(), &self.limits).ok().map(Box::new);
                 Ok(Part::Refused(status, message))
             }
-            Mode::Whole(mut gathered, None) => self.message(&gathered.take()),
+            Mode::Whole(mut gathered, None) => match gathered.take() {
+                // Some servers name a type for the answer to a notification, and send nothing.
+                text if text.is_empty() => Ok(Part::End),
+                text => self.message(&text),
+            },
             Mode::Head | Mode::Events(_) | Mode::Skipped | Mode::Over => Ok(Part::End),
         }
     }

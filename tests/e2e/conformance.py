@@ -25,8 +25,6 @@ COUNTED = ("SUCCESS", "FAILURE", "WARNING", "SKIPPED")
 AT_ONCE = 2
 # The check that every message is one of its revision. No scenario is excused from that.
 MESSAGES = "wire-schema-valid"
-# The server that sends a Content-Type with answers that have no body, as the SDK does; see `fixture.py`.
-AS_IS = "http-legacy-as-is"
 # What falls short of direct, by the reason why: patterns of results, `RESULT:CHECK` when the rest of the scenario must
 # be equal. What is named here and passes is a failure, and so is a pattern that names nothing: this can only shrink.
 KNOWN_SHORT = {
@@ -56,11 +54,10 @@ KNOWN_SHORT = {
         "*/legacy-on-*/resources-subscribe",
         "*/legacy-on-*/resources-unsubscribe",
     ),
-    "`subscriptions/listen` is not carried": (
-        "*/modern-on-*/server-stateless:sep-2575-server-sends-subscription-ack",
-        "*/modern-on-*/server-stateless:sep-2575-server-tags-subscription-id",
-        "*/modern-on-*/server-stateless:sep-2575-server-honors-notification-filter",
+    "subscriptions to changed prompts are not carried": (
         "*/modern-on-*/server-stateless:sep-2575-server-sends-prompts-list-changed-on-subscription",
+    ),
+    "a tool that appears is shown, and told of, once a person has certified it": (
         "*/modern-on-*/server-stateless:sep-2575-server-sends-tools-list-changed-on-subscription",
     ),
     "what a client can do is not declared to servers": (
@@ -82,9 +79,6 @@ KNOWN_SHORT = {
         "*/modern-on-modern/tasks-request-state-removal",
         "*/modern-on-modern/tasks-required-task-error",
         "*/modern-on-modern/tasks-wire-fields",
-    ),
-    "a 202 with a JSON Content-Type and no body is taken for broken JSON": (
-        f"http/{AS_IS}",
     ),
 }
 
@@ -144,8 +138,7 @@ def fixture(directory, name):
 def tables(port):
     """The same server for Callgate, once for each era and way."""
     child = [lib.PY_NEW / "python", "-B", HERE / "fixture.py"]
-    return {AS_IS: {"url": f"http://127.0.0.1:{port}/legacy-as-is"},
-            **{f"http-{era}": {"url": f"http://127.0.0.1:{port}/{era}"} for era in REVISIONS},
+    return {**{f"http-{era}": {"url": f"http://127.0.0.1:{port}/{era}"} for era in REVISIONS},
             **{f"stdio-{era}": {"command": [*child, f"stdio-{era}"], "era": era} for era in REVISIONS}}
 
 
@@ -194,12 +187,6 @@ def applies(scenario, upstream):
     return upstream == "modern" or not scenario.startswith("tasks-")
 
 
-def listed(gate, server):
-    """Whether the server's tools could be listed, once that is decided."""
-    lines = re.compile(rf"tools (not )?listed server={re.escape(server)}\b(?!-)(.*)")
-    return lib.wait_for(f"the list of {server}", lambda: lines.search(gate.output()), 30)
-
-
 def look_directly(results, directory):
     port = fixture(directory, "direct")
     direct = {era: run_suite(era, f"http://127.0.0.1:{port}/{era}", directory / f"direct-{era}") for era in REVISIONS}
@@ -233,9 +220,7 @@ def main():
     servers = tables(fixture(directory, "behind"))
     gate = Gate(options.binary, directory / "gate", servers).start()
     judge = Judge(results, direct, options.only)
-    as_is = listed(gate, AS_IS)
-    judge.say(f"http/{AS_IS}", {"listed"} if as_is.group(1) else set(), as_is.group(2))
-    gate.certify_all([server for server in servers if server != AS_IS])
+    gate.certify_all(servers)
     look_through(gate, gate.add_agent("conformance"), judge, directory)
     judge.known_short_names_results()
     results.add("stops-cleanly", gate.stop() == 0, gate.output()[-1500:])

@@ -4,10 +4,12 @@
 """
 
 import argparse
+import contextlib
 import copy
 import json
 import pathlib
 import sys
+import time
 
 import lib
 from gate import Gate
@@ -249,6 +251,86 @@ def check_flagged(results, world):
             world.served(name)
 
 
+CHANGED = "notifications/tools/list_changed"
+
+
+def check_listening(results, world):
+    """A client that listens is told when it would be shown other tools, and of nothing else."""
+    gate = world.gate
+    with results.check("listening/session"):
+        world.session.tools()
+        with contextlib.closing(world.session.listen()) as stream:
+            require(stream.status == 200, f"{stream.status}")
+            gate.add_agent("somebody-else")
+            gate.json("tools", "quarantine", "s__plain_new")
+            require(stream.next() == {"jsonrpc": "2.0", "method": CHANGED}, "not told")
+            require("s__plain_new" not in world.session.tools(), "still listed")
+            gate.certify_named("s__plain_new")
+            require(stream.next()["method"] == CHANGED, "not told")
+    with results.check("listening/what-happened-between-two-streams"):
+        world.session.tools()
+        gate.json("tools", "quarantine", "s__plain_new")
+        with contextlib.closing(world.session.listen()) as stream:
+            require(stream.next()["method"] == CHANGED, "not told")
+        gate.certify_named("s__plain_new")
+    with results.check("listening/a-newer-stream-ends-the-older"):
+        with contextlib.closing(world.session.listen()) as older, contextlib.closing(world.session.listen()):
+            lines = iter(older.next, None)
+            require(all(line["method"] == CHANGED for line in lines), "it went on")
+    with results.check("listening/of-another-agent"):
+        theirs = gate.door(gate.add_agent("listener")).session()
+        mine, theirs.id = theirs.id, world.session.id
+        require(theirs.listen().status == 404, "another agent's session was listened to")
+        theirs.id = mine
+        with contextlib.closing(theirs.listen()) as stream:
+            require(stream.status == 200, f"{stream.status}")
+            gate.json("agents", "remove", "listener")
+            require(stream.next() is None, "the stream of a removed agent went on")
+    with results.check("listening/subscription"):
+        wanted = {"toolsListChanged": True, "promptsListChanged": True, "resourceSubscriptions": ["a:b"]}
+        for request_id in ("l-1", 7):
+            with contextlib.closing(world.door.listen(wanted, request_id)) as stream:
+                about = {"_meta": {"io.modelcontextprotocol/subscriptionId": request_id}}
+                first = stream.next()
+                require(first["method"] == "notifications/subscriptions/acknowledged", f"{first}")
+                require(first["params"] == {**about, "notifications": {"toolsListChanged": True}}, f"{first}")
+                gate.json("tools", "quarantine", "s__plain_new")
+                require(stream.next() == {"jsonrpc": "2.0", "method": CHANGED, "params": about}, "not told")
+                gate.certify_named("s__plain_new")
+    with results.check("listening/nothing-that-was-not-asked-for"):
+        quiet = gate.door(gate.add_agent("quiet"))
+        with contextlib.closing(quiet.listen({})) as silent, contextlib.closing(quiet.listen(
+                {"toolsListChanged": True})) as stream:
+            require(silent.next()["params"]["notifications"] == {}, "more was granted")
+            stream.next()
+            gate.json("tools", "quarantine", "s__plain_new")
+            require(stream.next()["method"] == CHANGED, "not told")
+            gate.certify_named("s__plain_new")
+            gate.json("agents", "remove", "quiet")
+            last = silent.next()
+            require("result" in last and silent.next() is None, f"it was told: {last}")
+    with results.check("listening/tasks-need-to-be-declared"):
+        refused = world.door.modern("subscriptions/listen", {"notifications": {"taskIds": ["t"]}})
+        require((refused.status, refused.code()) == (400, -32021), f"{refused!r}")
+        require(refused.error()["data"] == {"requiredCapabilities": {"extensions": {"io.modelcontextprotocol/tasks": {}}}},
+                f"{refused!r}")
+    with results.check("listening/malformed"):
+        for wrong in ({}, {"notifications": []}, {"notifications": {"toolsListChanged": 1}}):
+            refused = world.door.modern("subscriptions/listen", wrong)
+            require(refused.code() == -32602, f"{wrong}: {refused!r}")
+    with results.check("listening/ends-with-the-daemon"):
+        with contextlib.closing(world.door.listen({"toolsListChanged": True}, "last")) as stream, contextlib.closing(
+                world.session.listen()) as session:
+            stream.next()
+            began = time.monotonic()
+            gate.stop()
+            require(time.monotonic() - began < 5, "the daemon waited for its listeners")
+            require(stream.next()["id"] == "last" and stream.next() is None, "no end of the subscription")
+            require(session.next() is None, "the session's stream went on")
+        gate.start()
+        world.session = world.door.session()
+
+
 def check_restart(results, world):
     """What was certified, listed and quarantined survives a restart; what changed meanwhile is noticed."""
     with results.check("restart/certified-stays-certified"):
@@ -292,7 +374,7 @@ def main():
     options = options.parse_args()
     results = lib.Results("drift")
     world = World(options.binary, lib.scratch("drift"))
-    for check in (check_new_and_changed, check_certifying, check_flagged, check_restart):
+    for check in (check_new_and_changed, check_certifying, check_flagged, check_listening, check_restart):
         with results.check(f"{check.__name__}/ran"):
             check(results, world)
     results.add("stops-cleanly", world.gate.stop() == 0, world.gate.output()[-1500:])

@@ -127,6 +127,10 @@ class Door:
     def session(self, version=LEGACY):
         return Session(self, version)
 
+    def listen(self, notifications, request_id="l-1"):
+        body, headers = self.modern_request("subscriptions/listen", {"notifications": notifications}, request_id=request_id)
+        return Stream(self, body, headers)
+
 
 class Session:
     """A session of the revisions before 2026-07-28."""
@@ -160,6 +164,36 @@ class Session:
 
     def delete(self):
         return self.door.send(b"", self.headers(), method="DELETE")
+
+    def listen(self):
+        return Stream(self.door, b"", self.headers(), "GET")
+
+
+class Stream:
+    """An answer that stays open: its events as they come, until the other side ends it."""
+
+    def __init__(self, door, body, headers, method="POST", seconds=20):
+        self.connection = http.client.HTTPConnection("127.0.0.1", door.port, timeout=seconds)
+        self.connection.putrequest(method, door.path, skip_accept_encoding=True)
+        for name, value in headers:
+            self.connection.putheader(name, value)
+        self.connection.putheader("Content-Length", str(len(body)))
+        self.connection.endheaders(body)
+        self.response = self.connection.getresponse()
+        self.status = self.response.status
+
+    def next(self):
+        """The next message; None at the end. Comments are skipped."""
+        data = []
+        while line := self.response.readline():
+            if line.startswith(b"data:"):
+                data.append(line[5:].strip())
+            elif not line.strip() and data:
+                return json.loads(b"\n".join(data))
+        return None
+
+    def close(self):
+        self.connection.close()
 
 
 def send_on(connection, body, headers, method="POST", path="/mcp"):

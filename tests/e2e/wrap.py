@@ -242,6 +242,40 @@ def check_six(results, setup):
         require([shim.end() for shim in shims] == [0] * CLIENTS, "exit codes")
 
 
+def check_heard(results, setup):
+    """What the daemon says unasked reaches a client that only has standard output."""
+    with results.check("heard/tools-changed"):
+        client = Wrapped(setup)
+        require("listChanged" in client.initialize()["result"]["capabilities"]["tools"], "it does not say so")
+        require("echo" in [tool["name"] for tool in client.ask("tools/list")["result"]["tools"]], "not listed")
+        setup.gate.json("tools", "quarantine", "slow__echo")
+        require(client.receive() == {"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}, "not told")
+        require("echo" not in [tool["name"] for tool in client.ask("tools/list")["result"]["tools"]], "still listed")
+        setup.gate.certify_named("slow__echo")
+        require(client.receive()["method"] == "notifications/tools/list_changed", "not told")
+    with results.check("heard/a-subscription"):
+        wanted = {"_meta": META, "notifications": {"toolsListChanged": True}}
+        asked = client.start("subscriptions/listen", wanted)
+        require(client.receive()["method"] == "notifications/subscriptions/acknowledged", "not granted")
+        setup.gate.json("tools", "quarantine", "slow__echo")
+        heard = [client.receive(), client.receive()]
+        about = [line["params"]["_meta"] for line in heard if "params" in line]
+        require(all(line["method"] == "notifications/tools/list_changed" for line in heard), f"{heard}")
+        require(about == [{"io.modelcontextprotocol/subscriptionId": asked}], f"{heard}")
+        client.send(method="notifications/cancelled", params={"requestId": asked})
+        setup.gate.certify_named("slow__echo")
+        require(client.receive() == {"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}, "not told once")
+    with results.check("heard/another-daemon"):
+        os.kill(setup.daemon(), signal.SIGKILL)
+        answers = []
+        client.start("ping")
+        while not any("id" in line for line in answers):
+            answers.append(client.receive())
+        while not any(line.get("method") == "notifications/tools/list_changed" for line in answers):
+            answers.append(client.receive())
+        require(client.end() == 0, "it did not end with its input")
+
+
 def check_killed_daemon(results, setup):
     """kill -9 in mid-call: told at once, and the next call starts it again in the client's session."""
     for era, modern in (("legacy", False), ("modern", True)):
@@ -532,7 +566,7 @@ def main():
     setups = []
     try:
         setups.append(Setup(options.binary, directory / "main"))
-        for check in (check_environment, check_six, check_killed_daemon, check_stopped_daemon, check_leash, check_killed_shim, check_cancel, check_end, check_identity, check_words):
+        for check in (check_environment, check_six, check_heard, check_killed_daemon, check_stopped_daemon, check_leash, check_killed_shim, check_cancel, check_end, check_identity, check_words):
             with results.check(f"{check.__name__}/ran"):
                 check(results, setups[0])
         with results.check("check_clients/ran"):

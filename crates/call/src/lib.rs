@@ -31,9 +31,11 @@ mod supervise;
 #[cfg(test)]
 mod testing;
 pub mod view;
+mod watch;
 
 pub use driver::{CallHandle, Door, Finished, Refused};
 pub use identified::Caller;
 pub use list::{Listed, ListedTool};
 pub use revoke::Revoker;
 pub use supervise::Supervised;
+pub use watch::Watch;

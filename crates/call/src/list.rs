@@ -29,6 +29,8 @@ pub struct ListedTool {
 pub struct Listed {
     /// The tools.
     pub tools: Vec<ListedTool>,
+    /// What tells whether the same is shown later: [`crate::Watch`].
+    pub shown: Digest,
 }
 
 impl Door {
@@ -68,12 +70,13 @@ impl Door {
         let shown: Vec<(ToolRef, Digest)> =
             tools.iter().map(|tool| (tool.record.name.clone(), tool.record.digest)).collect();
         let listed = self.listings.changes(agent, &shown);
+        let digest = shown_digest(&shown);
         let body = ListBody {
             agent: agent.clone(),
             task: task.id.clone(),
             endpoint: endpoint.clone(),
             tools: tools.len() as u64,
-            shown: shown_digest(&shown),
+            shown: digest,
         };
         let entry = Entry { at: self.ports.clock.now(), epoch, body: Body::List(body) };
         let (salts, expects) = (Vec::new(), Expect::Epoch(epoch));
@@ -82,7 +85,7 @@ impl Door {
         match pending.await {
             Ok(_) => {
                 self.listings.remember(&listed);
-                Ok(Some(Listed { tools }))
+                Ok(Some(Listed { tools, shown: digest }))
             }
             Err(CommitFault::EpochMoved) => Ok(None),
             Err(fault) => Err(fault.to_string()),
@@ -99,6 +102,15 @@ impl Door {
         let of_server = caller.snapshot.catalog.of_server(server);
         let known = of_server.filter(|record| view.contains(&record.name));
         known.filter_map(|record| Method::of(&record.name.tool)).collect()
+    }
+
+    /// What tells whether a caller is shown the same as before.
+    pub(crate) fn shown(&self, caller: &Caller, endpoint: &Endpoint) -> Result<Digest, Denial> {
+        let task = Task::implicit(&caller.principal.agent);
+        let task = task.map_err(|error| Denial::indeterminate(error.to_string()))?;
+        let tools = self.visible(caller, endpoint, &task);
+        let shown: Vec<_> = tools.iter().map(|tool| (tool.record.name.clone(), tool.record.digest)).collect();
+        Ok(shown_digest(&shown))
     }
 
     fn visible(&self, caller: &Caller, endpoint: &Endpoint, task: &Task) -> Vec<ListedTool> {

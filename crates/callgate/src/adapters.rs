@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
+use model::ids::Epoch;
 use model::time::Micros;
 use ports::BoxFuture;
 use ports::clock::{Clock, Entropy, Spawner};
 use ports::fault::Fault;
 use ports::snapshot::{Snapshot, Snapshots};
+use tokio::sync::watch;
 
 /// The machine's clocks.
 pub(crate) struct SystemClock(Instant);
@@ -91,11 +93,12 @@ impl Spawner for TokioSpawner {
 }
 
 /// Where the current snapshot hangs.
-pub(crate) struct SnapshotCell(ArcSwap<Snapshot>);
+pub(crate) struct SnapshotCell(ArcSwap<Snapshot>, watch::Sender<Epoch>);
 
 impl SnapshotCell {
     pub(crate) fn new(first: Arc<Snapshot>) -> Self {
-        Self(ArcSwap::new(first))
+        let epoch = first.epoch;
+        Self(ArcSwap::new(first), watch::Sender::new(epoch))
     }
 }
 
@@ -104,8 +107,16 @@ impl Snapshots for SnapshotCell {
         self.0.load_full()
     }
 
+    fn moved(&self, since: Epoch) -> BoxFuture<'_, ()> {
+        let mut epoch = self.1.subscribe();
+        // The sender is here as long as this is.
+        Box::pin(async move { drop(epoch.wait_for(|epoch| *epoch > since).await) })
+    }
+
     fn publish(&self, next: Arc<Snapshot>) {
+        let epoch = next.epoch;
         self.0.store(next);
+        self.1.send_replace(epoch);
     }
 }
 

@@ -58,8 +58,8 @@ async fn serve(config: &Config, node: &Node, up: &cli::Up) -> Result<(), Failure
     let mut signals = Signals::new()?;
     let (stop, stopped) = watch::channel(false);
     let limits = ListenLimits { connections_max: config.limits.connections_max, ..ListenLimits::default() };
-    let agents =
-        Attended::new(AgentFace::new(Arc::clone(&node.door), settings(config)), Arc::clone(&node.clock));
+    let face = AgentFace::new(Arc::clone(&node.door), settings(config), stopped.clone());
+    let agents = Attended::new(face, Arc::clone(&node.clock));
     let mut faces = tokio::task::JoinSet::new();
     if let Some(listener) = listener {
         faces.spawn(serve_tcp(listener, Arc::clone(&agents), limits, stopped.clone()));

@@ -4,6 +4,7 @@
 mod daemon;
 mod door;
 mod environment;
+mod hear;
 mod lines;
 mod message;
 mod open;
@@ -50,7 +51,13 @@ async fn carry(target: target::Target) -> Result<u8, Failure> {
     let (output, mut unread) = Output::start();
     let shim = Arc::new(Shim::new(target, output));
     let mut open = JoinSet::new();
-    if until_the_end(&shim, lines, &mut unread, &mut open).await? == End::Unread {
+    let heard = Arc::clone(&shim);
+    let hearing = tokio::spawn(async move { hear::listen(&heard).await });
+    let end = until_the_end(&shim, lines, &mut unread, &mut open).await;
+    hearing.abort();
+    // What it holds of the output is given back before that is waited for.
+    drop(hearing.await);
+    if end? == End::Unread {
         return Ok(OK);
     }
     let all = async { while open.join_next().await.is_some() {} };

@@ -6,6 +6,7 @@
 mod tests;
 
 use model::json::{Json, RawJson};
+use model::limits::JsonLimits;
 
 use crate::fault::{ProtocolFault, short};
 use crate::header;
@@ -86,6 +87,19 @@ pub struct Envelope {
     /// Who the client says it is. Never used for a decision.
     pub client_info: Option<RawJson>,
 }
+
+impl Envelope {
+    /// Whether the client declares the tasks extension.
+    #[must_use]
+    pub fn declares_tasks(&self) -> bool {
+        let declared = Json::parse(self.capabilities.as_bytes(), &JsonLimits::REQUEST);
+        let tasks = |declared: Json| Some(declared.get("extensions")?.get(TASKS).is_some());
+        declared.ok().and_then(tasks).unwrap_or(false)
+    }
+}
+
+/// The tasks extension.
+const TASKS: &str = "io.modelcontextprotocol/tasks";
 
 /// The session a legacy message claims. Proves nothing about who sent it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -113,7 +113,17 @@ impl ProtocolFault {
         Self::new(status, code::METHOD_NOT_FOUND, format!("Method not found: {}", short(method)))
     }
 
-    /// A legacy request without `Mcp-Session-Id`.
+    /// A subscription to tasks by a client that does not declare them.
+    #[must_use]
+    pub fn tasks_undeclared() -> Self {
+        let mut fault =
+            Self::new(400, code::MISSING_CAPABILITY, "`taskIds` needs the tasks extension to be declared");
+        let data = br#"{"requiredCapabilities":{"extensions":{"io.modelcontextprotocol/tasks":{}}}}"#;
+        fault.error.data = Some(RawJson::slice(&Bytes::from_static(data), &(0..data.len())));
+        fault
+    }
+
+    /// A legacy message without `Mcp-Session-Id`.
     #[must_use]
     pub fn session_missing() -> Self {
         Self::new(
@@ -132,7 +142,7 @@ impl ProtocolFault {
     /// An HTTP method that is not served. The answer also needs `Allow`.
     #[must_use]
     pub fn http_method() -> Self {
-        Self::new(405, code::INVALID_REQUEST, "this endpoint takes POST, and DELETE to end a session")
+        Self::new(405, code::INVALID_REQUEST, "this endpoint takes POST, and GET and DELETE with a session")
     }
 
     /// The error's data, raw.

@@ -34,8 +34,19 @@ pub enum ClientRequest {
         /// Where to go on.
         cursor: Option<String>,
     },
+    /// `subscriptions/listen`, modern only.
+    Listen(Listen),
     /// What an upstream answers: `tools/call`, and the methods beside it.
     Call(Box<Call>),
+}
+
+/// What a client wants to hear of (MCP 2026-07-28, Subscriptions).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Listen {
+    /// `toolsListChanged`.
+    pub tools: bool,
+    /// It named tasks.
+    pub tasks: bool,
 }
 
 /// The parameters of `initialize`.
@@ -127,6 +138,7 @@ impl InboundRequest {
             ("initialize", Era::Legacy) => parameters.initialize(),
             ("ping", Era::Legacy) => Ok(ClientRequest::Ping),
             ("server/discover", Era::Modern) => Ok(ClientRequest::Discover),
+            ("subscriptions/listen", Era::Modern) => parameters.listen().map(ClientRequest::Listen),
             _ => match Method::parse(&method) {
                 Some(Method::CallTool) => parameters.call_tool(era),
                 Some(method) => parameters.beside_tools(era, method),
@@ -209,6 +221,27 @@ impl Parameters {
             }
             other => Err(wrong("cursor", "a cursor this server gave", other)),
         }
+    }
+
+    fn listen(self) -> Result<Listen, String> {
+        let filter = match self.members.get("notifications") {
+            Some(filter @ Json::Object(_)) => filter,
+            other => return Err(wrong("notifications", "an object", other)),
+        };
+        let flag = |name: &str| match filter.get(name) {
+            None => Ok(false),
+            Some(Json::Bool(wanted)) => Ok(*wanted),
+            other => Err(wrong(&format!("notifications.{name}"), "true or false", other)),
+        };
+        let list = |name: &str| match filter.get(name) {
+            None => Ok(false),
+            Some(Json::Array(items)) if items.iter().all(|item| item.as_str().is_some()) => Ok(true),
+            other => Err(wrong(&format!("notifications.{name}"), "a list of strings", other)),
+        };
+        // What is not carried is checked all the same, and left out of what is granted.
+        let (_prompts, _resources) = (flag("promptsListChanged")?, flag("resourcesListChanged")?);
+        let _subscriptions = list("resourceSubscriptions")?;
+        Ok(Listen { tools: flag("toolsListChanged")?, tasks: list("taskIds")? })
     }
 
     fn initialize(self) -> Result<ClientRequest, String> {

@@ -8,6 +8,8 @@ use model::principal::{Agent, AgentKey, KeyId};
 use policy::PolicySnapshot;
 use registry::{Catalog, Names};
 
+use crate::BoxFuture;
+
 /// One immutable picture. It travels by value (behind an `Arc`) with each call.
 pub struct Snapshot {
     /// Its control epoch; the record refuses items decided under an earlier one.
@@ -68,6 +70,8 @@ impl Directory {
 pub trait Snapshots: Send + Sync {
     /// The current picture. Never blocks.
     fn current(&self) -> Arc<Snapshot>;
+    /// Resolves once the current picture is of a later epoch than this. Safe to drop and call again.
+    fn moved(&self, since: Epoch) -> BoxFuture<'_, ()>;
     /// Hangs up the next one. Only `admin` calls this, after the change is durable.
     fn publish(&self, next: Arc<Snapshot>);
 }

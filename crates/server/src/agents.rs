@@ -8,6 +8,7 @@ mod calls;
 mod legacy;
 mod modern;
 mod sessions;
+mod streams;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,10 +30,11 @@ use ports::identity::Presented;
 use crate::body::{self, BodyFault, ReplyBody};
 pub use crate::head::Allowed;
 use crate::head::{self, Accepts};
-use crate::listen::{self, Face};
+use crate::listen::{self, Face, Shutdown};
 use crate::reply::{self, Reply};
 use bodies::Bodies;
 use sessions::Sessions;
+use streams::Streams;
 
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
@@ -58,7 +60,9 @@ pub struct AgentFace {
     settings: FaceSettings,
     server: Implementation,
     sessions: Sessions,
+    streams: Streams,
     bodies: Bodies,
+    shutdown: Shutdown,
 }
 
 /// One verified request on its way to an answer.
@@ -76,11 +80,12 @@ impl Face for AgentFace {
 }
 
 impl AgentFace {
-    /// A face over a door.
+    /// A face over a door. Its streams end at shutdown.
     #[must_use]
-    pub fn new(door: Arc<Door>, settings: FaceSettings) -> Arc<Self> {
+    pub fn new(door: Arc<Door>, settings: FaceSettings, shutdown: Shutdown) -> Arc<Self> {
         let server = Implementation::new("callgate", settings.version.clone());
-        Arc::new(Self { door, settings, server, sessions: Sessions::default(), bodies: Bodies::default() })
+        let (sessions, streams, bodies) = (Sessions::default(), Streams::default(), Bodies::default());
+        Arc::new(Self { door, settings, server, sessions, streams, bodies, shutdown })
     }
 
     async fn route(&self, request: Request<Incoming>) -> Reply {
@@ -144,9 +149,7 @@ impl Exchange<'_> {
         match verb {
             Verb::Post => self.post(request).await,
             Verb::Delete => self.delete(&request).await,
-            // There are no server-initiated messages yet, so no stream to open (MCP 2025-11-25, Transports): every
-            // client of the session revisions asks once, and is told so without an entry.
-            Verb::Get => reply::method_not_allowed(ProtocolFault::http_method().message()),
+            Verb::Get => self.listen(&request).await,
         }
     }
 
@@ -187,7 +190,9 @@ impl Exchange<'_> {
 
     async fn dispatch(&self, route: Route<'_>, message: Inbound, headers: &HeaderMap) -> Reply {
         match (route, message) {
-            (Route::Modern(_), Inbound::Request(request)) => self.modern(request, headers).await,
+            (Route::Modern(envelope), Inbound::Request(request)) => {
+                self.modern(request, &envelope, headers).await
+            }
             (Route::ModernNotification, _) => reply::empty(202),
             (Route::LegacyInitialize, Inbound::Request(request)) => self.initialize(request).await,
             (Route::Legacy(session), message) => self.legacy(&session, message).await,

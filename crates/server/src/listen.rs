@@ -143,7 +143,7 @@ async fn serve<L: Listen, F: Face>(listener: L, face: Arc<F>, limits: ListenLimi
     drain(&slots, limits.connections_max).await;
 }
 
-async fn stopped(shutdown: &mut Shutdown) {
+pub(crate) async fn stopped(shutdown: &mut Shutdown) {
     // A sender that is gone means the same as a stop.
     drop(shutdown.wait_for(|stop| *stop).await);
 }

@@ -61,6 +61,6 @@ pub(crate) fn unauthorized(presented: bool, code: &str, message: &str) -> Reply 
 /// 405 with what is allowed.
 pub(crate) fn method_not_allowed(body: Bytes) -> Reply {
     let mut reply = json(405, body);
-    reply.headers_mut().insert(ALLOW, HeaderValue::from_static("POST, DELETE"));
+    reply.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, POST, DELETE"));
     reply
 }

@@ -7,25 +7,26 @@ use std::time::Duration;
 
 use model::approval::{Approval, ApprovalId, ApprovalKey};
 use model::denial::{Denial, Reason};
-use model::ids::CallId;
+use model::ids::{CallId, Epoch};
 use ports::BoxFuture;
 use ports::approvals::Approvals;
 use ports::broker::{Broker, Lease, LeaseRequest};
 use ports::fault::Fault;
 use ports::snapshot::{Snapshot, Snapshots};
+use tokio::sync::Notify;
 
 use crate::disk::Disk;
 use crate::rng::Rng;
 use crate::world::World;
 
 /// Every picture that was ever current, in order.
-pub struct SimSnapshots(Mutex<Vec<Arc<Snapshot>>>, Arc<Snapshot>);
+pub struct SimSnapshots(Mutex<Vec<Arc<Snapshot>>>, Arc<Snapshot>, Notify);
 
 impl SimSnapshots {
     /// Beginning with this one.
     #[must_use]
     pub fn new(first: Arc<Snapshot>) -> Self {
-        Self(Mutex::new(vec![Arc::clone(&first)]), first)
+        Self(Mutex::new(vec![Arc::clone(&first)]), first, Notify::new())
     }
 
     /// All of them.
@@ -41,8 +42,21 @@ impl Snapshots for SimSnapshots {
         Arc::clone(all.last().unwrap_or(&self.1))
     }
 
+    fn moved(&self, since: Epoch) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            loop {
+                let told = self.2.notified();
+                if self.current().epoch > since {
+                    return;
+                }
+                told.await;
+            }
+        })
+    }
+
     fn publish(&self, next: Arc<Snapshot>) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(next);
+        self.2.notify_waiters();
     }
 }
 

@@ -63,7 +63,7 @@ async fn nothing_that_an_agent_holds_answers_for_a_person_on_any_face() {
     let added = operators.dispatch("agents/add", json!({"name": "ada", "days": 1})).await.unwrap();
     let key = text(&added, "key").to_owned();
     let (_stop, stopped) = watch::channel(false);
-    let agents = AgentFace::new(Arc::clone(&node.door), up::settings(&config));
+    let agents = AgentFace::new(Arc::clone(&node.door), up::settings(&config), stopped.clone());
     let (admin_path, agents_path) = (credential::socket(&state), credential::agents_socket(&state));
     let tcp = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = tcp.local_addr().unwrap();

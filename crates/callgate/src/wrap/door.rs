@@ -95,6 +95,11 @@ impl Door {
         self.exchange(Method::POST, &self.path, text, headers).await
     }
 
+    /// Opens the stream of a session.
+    pub(super) async fn listen(&self, headers: HeaderMap) -> Result<Answer, DoorFault> {
+        self.exchange(Method::GET, &self.path, Bytes::new(), headers).await
+    }
+
     /// Ends a session.
     pub(super) async fn delete(&self, headers: HeaderMap) -> Result<Answer, DoorFault> {
         self.exchange(Method::DELETE, &self.path, Bytes::new(), headers).await

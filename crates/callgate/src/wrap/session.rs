@@ -1,11 +1,14 @@
 //! A session of the older revisions, as the client opened it. Must never show the client that the daemon behind it
 //! was another one for a while: what it opened is opened again.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
 use model::json::Json;
 use model::limits::JsonLimits;
+use tokio::sync::Notify;
 
 use super::door::{Door, DoorFault};
 use super::reply;
@@ -19,12 +22,24 @@ pub(super) struct Session {
     opening: Option<Bytes>,
     opened: Option<Bytes>,
     headers: HeaderMap,
+    /// Told whenever there is something to listen to, or something else.
+    heard: Arc<Notify>,
 }
 
 impl Session {
     /// The headers of every message of it; none when there is no session.
     pub(super) fn headers(&self) -> HeaderMap {
         self.headers.clone()
+    }
+
+    /// What a stream of it is opened with, once the client has what it needs to go on.
+    pub(super) fn listenable(&self) -> Option<HeaderMap> {
+        (self.opened.is_some() && self.is_open()).then(|| self.headers())
+    }
+
+    /// Resolves when [`Self::listenable`] may have changed.
+    pub(super) fn heard(&self) -> Arc<Notify> {
+        Arc::clone(&self.heard)
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -41,6 +56,7 @@ impl Session {
     /// The client has what it needs to go on.
     pub(super) fn note_opened(&mut self, opened: Bytes) {
         self.opened = Some(opened);
+        self.heard.notify_one();
     }
 
     /// Keeps what the daemon answered to `initialize`.
@@ -71,6 +87,7 @@ impl Session {
         self.keep(&head, &body, limits);
         if let Some(opened) = self.opened.clone() {
             drop(door.post(opened, self.headers()).await?);
+            self.heard.notify_one();
         }
         Ok(())
     }

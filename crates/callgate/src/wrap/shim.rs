@@ -54,6 +54,18 @@ impl Shim {
         Self { door, daemon, limits, agent, idle, broken, session, open, output, doubted }
     }
 
+    pub(super) const fn door(&self) -> &Door {
+        &self.door
+    }
+
+    pub(super) const fn output(&self) -> &Output {
+        &self.output
+    }
+
+    pub(super) fn session(&self) -> &Mutex<Session> {
+        &self.session
+    }
+
     pub(super) const fn limits(&self) -> &JsonLimits {
         &self.limits
     }

@@ -25,12 +25,12 @@ const SERVER: &str = r#""_meta":{"io.modelcontextprotocol/serverInfo":{"name":"c
 fn handshakes() {
     assert_eq!(
         initialize(ProtocolVersion::V2025_06_18, &us(), &Method::BESIDE_TOOLS).as_str(),
-        r#"{"protocolVersion":"2025-06-18","capabilities":{"tools":{},"resources":{},"prompts":{},"completions":{}},"serverInfo":{"name":"callgate","version":"1"}}"#
+        r#"{"protocolVersion":"2025-06-18","capabilities":{"tools":{"listChanged":true},"resources":{},"prompts":{},"completions":{}},"serverInfo":{"name":"callgate","version":"1"}}"#
     );
     assert_eq!(
         discover(&us(), &[Method::ListPrompts], 0).as_str(),
         format!(
-            r#"{{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{{"tools":{{}}}},"ttlMs":0,"cacheScope":"private",{SERVER}}}"#
+            r#"{{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{{"tools":{{"listChanged":true}}}},"ttlMs":0,"cacheScope":"private",{SERVER}}}"#
         )
     );
 }
@@ -120,4 +120,32 @@ fn progress_is_reported_under_the_clients_own_token() {
         progress(&token, &number, Some(&number), None),
         r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"p\"1","progress":0.50,"total":0.50}}"#
     );
+}
+
+#[test]
+fn what_a_subscriber_hears_names_its_subscription_as_it_was_written() {
+    assert_eq!(tools_changed(None), r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#);
+    for (id, written) in [(RequestId::ours(7), "7"), (RequestId::Text("7".into()), "\"7\"")] {
+        let about = format!(r#""_meta":{{"io.modelcontextprotocol/subscriptionId":{written}}}"#);
+        assert_eq!(
+            tools_changed(Some(&id)),
+            format!(
+                r#"{{"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{{{about}}}}}"#
+            )
+        );
+        let granted =
+            |tools| String::from_utf8(acknowledged(&id, Listen { tools, tasks: true }).to_vec()).unwrap();
+        let method = r#""method":"notifications/subscriptions/acknowledged""#;
+        assert_eq!(
+            granted(true),
+            format!(
+                r#"{{"jsonrpc":"2.0",{method},"params":{{{about},"notifications":{{"toolsListChanged":true}}}}}}"#
+            )
+        );
+        assert!(granted(false).ends_with(r#""notifications":{}}}"#), "what is not carried is not granted");
+        assert_eq!(
+            listened(&id),
+            format!(r#"{{"jsonrpc":"2.0","id":{written},"result":{{"resultType":"complete",{about}}}}}"#)
+        );
+    }
 }

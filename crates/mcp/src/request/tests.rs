@@ -182,3 +182,27 @@ fn notifications_are_typed_and_never_errors() {
     assert_eq!(read("notifications/progress", "{}"), ClientNotification::Progress);
     assert_eq!(read("tools/call", "{}"), ClientNotification::Other);
 }
+
+#[test]
+fn a_subscription_names_what_it_wants_in_the_right_types() {
+    let listen = |params: &str| match read(Era::Modern, "subscriptions/listen", params) {
+        Ok(ClientRequest::Listen(wanted)) => Ok(wanted),
+        Ok(other) => panic!("{other:?}"),
+        Err(fault) => Err(fault.error.code),
+    };
+    assert_eq!(listen(r#"{"notifications":{}}"#), Ok(Listen::default()));
+    let all = r#"{"notifications":{"toolsListChanged":true,"promptsListChanged":true,"resourcesListChanged":false,
+        "resourceSubscriptions":["a:b"],"taskIds":["t"],"later":7}}"#;
+    assert_eq!(listen(all), Ok(Listen { tools: true, tasks: true }));
+    for wrong in [
+        "{}",
+        r#"{"notifications":true}"#,
+        r#"{"notifications":{"toolsListChanged":"yes"}}"#,
+        r#"{"notifications":{"promptsListChanged":1}}"#,
+        r#"{"notifications":{"resourceSubscriptions":[1]}}"#,
+        r#"{"notifications":{"taskIds":"t"}}"#,
+    ] {
+        assert_eq!(listen(wrong), Err(code::INVALID_PARAMS), "{wrong}");
+    }
+    assert!(read(Era::Legacy, "subscriptions/listen", all).is_err(), "sessions have streams of their own");
+}

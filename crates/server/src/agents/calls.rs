@@ -29,9 +29,9 @@ use super::sessions::Session;
 use crate::reply::{self, Reply};
 
 /// A call that takes longer is answered as a stream with keep-alives, if the client takes one.
-const STREAM_AFTER: Duration = Duration::from_secs(15);
+pub(super) const STREAM_AFTER: Duration = Duration::from_secs(15);
 /// Messages that wait for a slow reader.
-const STREAM_QUEUE: usize = 16;
+pub(super) const STREAM_QUEUE: usize = 16;
 
 impl Exchange<'_> {
     /// Compares the `Mcp-Param-*` headers with the arguments (MCP 2026-07-28, Transports), for a tool that the caller may

@@ -83,11 +83,15 @@ impl Exchange<'_> {
         };
         match request {
             ClientRequest::Ping => reply::json(200, result_message(&id, &answer::empty())),
-            ClientRequest::ListTools { cursor } => self.list(Era::Legacy, &id, cursor.as_deref()).await,
+            ClientRequest::ListTools { cursor } => {
+                let (reply, shown) = self.list(Era::Legacy, &id, cursor.as_deref()).await;
+                shown.inspect(|shown| session.tell(*shown));
+                reply
+            }
             ClientRequest::Call(call) => {
                 self.call(Way::Legacy(std::sync::Arc::clone(session)), id, *call).await
             }
-            ClientRequest::Initialize(_) | ClientRequest::Discover => {
+            ClientRequest::Initialize(_) | ClientRequest::Discover | ClientRequest::Listen(_) => {
                 let fault = ProtocolFault::method(Era::Legacy, &method).with_id(Some(id));
                 self.fault(fault, &method).await
             }

@@ -2,11 +2,13 @@
 
 use http::HeaderMap;
 use mcp::answer;
+use mcp::classify::Envelope;
 use mcp::fault::ProtocolFault;
 use mcp::inbound::InboundRequest;
 use mcp::jsonrpc::{RequestId, error_message, result_message};
 use mcp::request::ClientRequest;
 use mcp::version::Era;
+use model::digest::Digest;
 
 use super::Exchange;
 use super::calls::Way;
@@ -16,7 +18,12 @@ use crate::reply::{self, Reply};
 const TTL_MILLIS: u64 = 0;
 
 impl Exchange<'_> {
-    pub(super) async fn modern(&self, request: InboundRequest, headers: &HeaderMap) -> Reply {
+    pub(super) async fn modern(
+        &self,
+        request: InboundRequest,
+        envelope: &Envelope,
+        headers: &HeaderMap,
+    ) -> Reply {
         let method = request.method.clone();
         let (id, request) = match request.read(Era::Modern) {
             Ok(read) => read,
@@ -28,7 +35,8 @@ impl Exchange<'_> {
                 let result = answer::discover(&self.face.server, &methods, TTL_MILLIS);
                 reply::json(200, result_message(&id, &result))
             }
-            ClientRequest::ListTools { cursor } => self.list(Era::Modern, &id, cursor.as_deref()).await,
+            ClientRequest::ListTools { cursor } => self.list(Era::Modern, &id, cursor.as_deref()).await.0,
+            ClientRequest::Listen(wanted) => self.subscribe(id, wanted, envelope.declares_tasks()).await,
             ClientRequest::Call(call) => self.call(Way::Modern(headers), id, *call).await,
             ClientRequest::Initialize(_) | ClientRequest::Ping => {
                 let fault = ProtocolFault::method(Era::Modern, &method).with_id(Some(id));
@@ -37,18 +45,23 @@ impl Exchange<'_> {
         }
     }
 
-    /// `tools/list`, in one page.
-    pub(super) async fn list(&self, era: Era, id: &RequestId, cursor: Option<&str>) -> Reply {
+    /// `tools/list`, in one page; with what was shown.
+    pub(super) async fn list(
+        &self,
+        era: Era,
+        id: &RequestId,
+        cursor: Option<&str>,
+    ) -> (Reply, Option<Digest>) {
         if cursor.is_some() {
             let fault =
                 ProtocolFault::params("`cursor` was not given by this server").with_id(Some(id.clone()));
-            return self.fault(fault, "tools/list").await;
+            return (self.fault(fault, "tools/list").await, None);
         }
         let listed = match self.face.door.list(&self.caller, &self.endpoint).await {
             Ok(listed) => listed,
             Err(refused) => {
                 let error = answer::refused_method(era, "tools/list", &refused.denial, Some(refused.call));
-                return reply::json(200, error_message(Some(id), &error));
+                return (reply::json(200, error_message(Some(id), &error)), None);
             }
         };
         let own_names = matches!(self.endpoint, model::call::Endpoint::Server(_));
@@ -61,6 +74,6 @@ impl Exchange<'_> {
             })
             .collect();
         let result = answer::tools(era, &tools, &self.face.server, TTL_MILLIS);
-        reply::json(200, result_message(id, &result))
+        (reply::json(200, result_message(id, &result)), Some(listed.shown))
     }
 }

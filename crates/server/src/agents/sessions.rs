@@ -12,7 +12,9 @@ use mcp::jsonrpc::RequestId;
 use mcp::version::ProtocolVersion;
 use model::call::Endpoint;
 use model::denial::Reason;
+use model::digest::Digest;
 use model::ids::AgentId;
+use tokio::sync::watch;
 
 /// Sessions one agent can have; opening another ends the one longest unused.
 const PER_AGENT_MAX: usize = 256;
@@ -26,11 +28,41 @@ pub(super) struct Session {
     pub(super) version: ProtocolVersion,
     open: Mutex<HashMap<RequestId, CancelToken>>,
     used_millis: AtomicU64,
+    /// What tools the client was last told of.
+    told: Mutex<Option<Digest>>,
+    /// The number of its newest stream: a newer one ends the one before.
+    stream: watch::Sender<u64>,
 }
 
 impl Session {
     pub(super) fn new(agent: AgentId, endpoint: Endpoint, version: ProtocolVersion) -> Self {
-        Self { agent, endpoint, version, open: Mutex::default(), used_millis: AtomicU64::new(0) }
+        Self {
+            agent,
+            endpoint,
+            version,
+            open: Mutex::default(),
+            used_millis: AtomicU64::new(0),
+            told: Mutex::default(),
+            stream: watch::Sender::new(0),
+        }
+    }
+
+    /// What tools the client was last told of, if it ever was.
+    pub(super) fn told(&self) -> Option<Digest> {
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It was told of these.
+    pub(super) fn tell(&self, shown: Digest) {
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown);
+    }
+
+    /// A stream of this session begins. The future resolves when a newer one does, or when the session is gone.
+    pub(super) fn stream(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.stream.send_modify(|number| *number += 1);
+        let mut newest = self.stream.subscribe();
+        let own = *newest.borrow_and_update();
+        async move { drop(newest.wait_for(|number| *number != own).await) }
     }
 
     /// Reserves the id of a call about to start. False when a call of that id is under way: ids are unique among
@@ -173,6 +205,26 @@ mod tests {
         assert!(sessions.find("s9", &agent("a"), &Endpoint::All, at).is_none());
         assert!(sessions.find("s10", &agent("a"), &Endpoint::All, at).is_some());
         assert!(sessions.find("other", &agent("b"), &Endpoint::All, at).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_stream_ends_when_a_newer_one_begins_or_the_session_is_gone() {
+        let session = session("a");
+        let first = session.stream();
+        let second = session.stream();
+        first.await;
+        let mut second = Box::pin(second);
+        assert!(futures_are_pending(&mut second).await);
+        drop(session);
+        second.await;
+    }
+
+    async fn futures_are_pending(future: &mut (impl Future<Output = ()> + Unpin)) -> bool {
+        tokio::select! {
+            biased;
+            () = future => false,
+            () = std::future::ready(()) => true,
+        }
     }
 
     #[test]

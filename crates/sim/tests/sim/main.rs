@@ -18,3 +18,5 @@ mod revoked;
 mod setup;
 #[cfg(test)]
 mod unknown;
+#[cfg(test)]
+mod watch;

@@ -1,0 +1,53 @@
+//! What the daemon says unasked: the stream of the client's session, as lines. Must never start a daemon, nor keep the
+//! client's own messages waiting.
+
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode};
+use mcp::answer;
+
+use super::door::DoorFault;
+use super::reply;
+use super::shim::Shim;
+
+/// Between two tries to open it.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// Listens for as long as the shim runs.
+pub(super) async fn listen(shim: &Shim) {
+    let heard = shim.session().lock().await.heard();
+    let mut before: Option<HeaderMap> = None;
+    loop {
+        let Some(headers) = shim.session().lock().await.listenable() else {
+            heard.notified().await;
+            continue;
+        };
+        if before.as_ref().is_some_and(|before| *before != headers) {
+            // Another daemon: what it shows may be other than what the client was shown last.
+            shim.output().put(&answer::tools_changed(None)).await;
+        }
+        before = Some(headers.clone());
+        let known = once(shim, headers).await;
+        if known {
+            tokio::time::sleep(AGAIN).await;
+        } else {
+            // The session is opened again when the client has something to say.
+            heard.notified().await;
+        }
+    }
+}
+
+/// One stream to its end. False when the daemon does not know the session, or does not open streams.
+async fn once(shim: &Shim, headers: HeaderMap) -> bool {
+    let answer = match shim.door().listen(headers).await {
+        Ok(answer) => answer,
+        Err(DoorFault::Away | DoorFault::Lost | DoorFault::Silent(_)) => return true,
+        Err(DoorFault::Unusable(_)) => return false,
+    };
+    if !reply::is_stream(&answer) {
+        return answer.response.status() == StatusCode::TOO_MANY_REQUESTS;
+    }
+    // However it ends, it is opened again.
+    drop(reply::stream(answer, shim.output()).await);
+    true
+}

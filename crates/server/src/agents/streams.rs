@@ -1,0 +1,228 @@
+//! Streams that stay open: what changed for a client that listens (MCP 2025-11-25, Transports; 2026-07-28,
+//! Subscriptions). Must never tell of anything but the caller's own view, nor outlive its credential.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use call::Watch;
+use http::Request;
+use hyper::body::Incoming;
+use mcp::answer;
+use mcp::classify;
+use mcp::fault::ProtocolFault;
+use mcp::jsonrpc::RequestId;
+use mcp::request::Listen;
+use mcp::sse;
+use model::denial::{Denial, Reason};
+use model::ids::AgentId;
+use tokio::sync::mpsc;
+
+use super::calls::{STREAM_AFTER, STREAM_QUEUE};
+use super::sessions::Session;
+use super::{Exchange, HeaderValues};
+use crate::listen::{Shutdown, stopped};
+use crate::reply::{self, Reply};
+
+/// Streams one agent may have open.
+const PER_AGENT_MAX: usize = 64;
+/// Between two notifications: a client asks for the whole list after each.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How many streams each agent has open.
+#[derive(Clone, Default)]
+pub(super) struct Streams(Arc<Mutex<HashMap<AgentId, usize>>>);
+
+impl Streams {
+    /// None when the agent has as many as it may.
+    fn enter(&self, agent: &AgentId) -> Option<Place> {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(agent.clone()).or_default();
+        (*count < PER_AGENT_MAX).then(|| {
+            *count += 1;
+            Place { streams: self.clone(), agent: agent.clone() }
+        })
+    }
+}
+
+struct Place {
+    streams: Streams,
+    agent: AgentId,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.streams.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = open.get(&self.agent).map_or(0, |count| count.saturating_sub(1));
+        if left == 0 {
+            open.remove(&self.agent);
+        } else {
+            open.insert(self.agent.clone(), left);
+        }
+    }
+}
+
+impl Exchange<'_> {
+    /// GET: the stream on which a session is told what changed.
+    pub(super) async fn listen(&self, request: &Request<Incoming>) -> Reply {
+        if !self.accepts.events {
+            return reply::refusal(406, "not_acceptable", "accept `text/event-stream`");
+        }
+        let values = HeaderValues::of(request.headers());
+        let claimed = match classify::session(&values.as_headers()) {
+            Ok(claimed) => claimed,
+            Err(fault) => return self.fault(fault, "").await,
+        };
+        let now = self.face.door.ports().clock.elapsed();
+        let agent = &self.caller.principal().agent;
+        let Some(session) = self.face.sessions.find(claimed.id, agent, &self.endpoint, now) else {
+            return self.fault(ProtocolFault::session_unknown(), "").await;
+        };
+        let begun = self.begin(session.told());
+        match begun {
+            Ok((place, watch)) => {
+                let over = session.stream();
+                session.tell(watch.shown());
+                let pump = Pump { watch, message: Some(answer::tools_changed(None)), _place: place };
+                let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
+                let (session, shutdown) = (Arc::downgrade(&session), self.face.shutdown.clone());
+                tokio::spawn(of_session(pump, sender, session, (over, shutdown)));
+                reply::events(receiver)
+            }
+            Err(denial) => self.stream_refused(denial, "").await,
+        }
+    }
+
+    /// `subscriptions/listen`.
+    pub(super) async fn subscribe(&self, id: RequestId, wanted: Listen, declares_tasks: bool) -> Reply {
+        const METHOD: &str = "subscriptions/listen";
+        if wanted.tasks && !declares_tasks {
+            return self.fault(ProtocolFault::tasks_undeclared().with_id(Some(id)), METHOD).await;
+        }
+        if !self.accepts.events {
+            return reply::refusal(406, "not_acceptable", "accept `text/event-stream`");
+        }
+        match self.begin(None) {
+            Ok((place, watch)) => {
+                let message = wanted.tools.then(|| answer::tools_changed(Some(&id)));
+                let pump = Pump { watch, message, _place: place };
+                let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
+                let shutdown = self.face.shutdown.clone();
+                tokio::spawn(of_request(pump, sender, (id, wanted), shutdown));
+                reply::events(receiver)
+            }
+            Err(denial) => self.stream_refused(denial, METHOD).await,
+        }
+    }
+
+    fn begin(&self, told: Option<model::digest::Digest>) -> Result<(Place, Watch), Denial> {
+        let agent = &self.caller.principal().agent;
+        let place = self.face.streams.enter(agent).ok_or_else(|| {
+            let text = format!("this agent has {PER_AGENT_MAX} streams open already; close one");
+            Denial::new(Reason::LimitExceeded, text)
+        })?;
+        let door = Arc::clone(&self.face.door);
+        Ok((place, Watch::new(door, self.caller.clone(), self.endpoint.clone(), told)?))
+    }
+
+    async fn stream_refused(&self, denial: Denial, method: &str) -> Reply {
+        let (code, text) = (denial.reason.code(), denial.public.clone());
+        let status = if denial.reason == Reason::LimitExceeded { 429 } else { 503 };
+        match self.recorded(method, denial).await {
+            Ok(()) => reply::refusal(status, code, &text),
+            Err(refusal) => *refusal,
+        }
+    }
+}
+
+/// What keeps one stream.
+struct Pump {
+    watch: Watch,
+    /// What is sent when other tools are shown; nothing when that was not asked for.
+    message: Option<Bytes>,
+    _place: Place,
+}
+
+/// Nobody listens any more, or nobody may.
+struct Over;
+
+impl Pump {
+    /// Waits for one thing to happen and sends what it calls for. True when the client was told of a change.
+    async fn turn(&mut self, sender: &mpsc::Sender<Bytes>) -> Result<bool, Over> {
+        tokio::select! {
+            biased;
+            () = sender.closed() => Err(Over),
+            changed = self.watch.changed() => {
+                changed.map_err(|_| Over)?;
+                let Some(message) = &self.message else { return Ok(false) };
+                sender.send(sse::encode(message)).await.map_err(|_| Over)?;
+                tokio::time::sleep(PAUSE).await;
+                Ok(true)
+            }
+            () = tokio::time::sleep(STREAM_AFTER) => {
+                self.watch.verify().await.map_err(|_| Over)?;
+                sender.send(Bytes::from_static(sse::KEEP_ALIVE)).await.map_err(|_| Over)?;
+                Ok(false)
+            }
+        }
+    }
+}
+
+async fn of_session(
+    mut pump: Pump,
+    sender: mpsc::Sender<Bytes>,
+    session: Weak<Session>,
+    (over, mut shutdown): (impl Future<Output = ()>, Shutdown),
+) {
+    let pumping = async {
+        while let Ok(told) = pump.turn(&sender).await {
+            match session.upgrade() {
+                Some(session) if told => session.tell(pump.watch.shown()),
+                Some(_) => {}
+                None => return,
+            }
+        }
+    };
+    tokio::select! {
+        () = pumping => {}
+        () = over => {}
+        () = stopped(&mut shutdown) => {}
+    }
+}
+
+async fn of_request(
+    mut pump: Pump,
+    sender: mpsc::Sender<Bytes>,
+    (id, granted): (RequestId, Listen),
+    mut shutdown: Shutdown,
+) {
+    if sender.send(sse::encode(&answer::acknowledged(&id, granted))).await.is_err() {
+        return;
+    }
+    let pumping = async { while pump.turn(&sender).await.is_ok() {} };
+    tokio::select! {
+        () = pumping => {}
+        () = stopped(&mut shutdown) => {}
+    }
+    // A client that is still there learns that this was the end, and not the network.
+    drop(sender.send(sse::encode(&answer::listened(&id))).await);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agent_has_so_many_streams_and_gets_the_places_back() {
+        let (streams, agent) = (Streams::default(), AgentId::parse("ada").unwrap());
+        let other = AgentId::parse("bob").unwrap();
+        let mut held: Vec<Place> = std::iter::from_fn(|| streams.enter(&agent)).take(1000).collect();
+        assert_eq!(held.len(), PER_AGENT_MAX);
+        assert!(streams.enter(&other).is_some(), "others have their own");
+        held.pop();
+        assert!(streams.enter(&agent).is_some());
+        held.clear();
+        assert!(streams.0.lock().unwrap().is_empty());
+    }
+}

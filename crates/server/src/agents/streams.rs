@@ -1,5 +1,6 @@
 //! Streams that stay open: what changed for a client that listens (MCP 2025-11-25, Transports; 2026-07-28,
-//! Subscriptions). Must never tell of anything but the caller's own view, nor outlive its credential by more than a keep-alive.
+//! Subscriptions). Must never tell of anything but the caller's own view, nor outlive its credential by more than a
+//! keep-alive.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};

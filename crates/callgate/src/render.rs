@@ -180,7 +180,18 @@ pub(crate) fn tools(value: &Value) -> String {
     table(&["TOOL", "STATUS", "RISK", "SECRETS", "FLAGS", "LOOK CLOSER BECAUSE"], &rows)
 }
 
+/// A tool in full, and how it is certified.
 pub(crate) fn tool(value: &Value) -> String {
+    format!(
+        "{}\n\nto certify exactly this:\n  callgate tools certify {} --definition {}",
+        definition(value),
+        text(value, "tool"),
+        text(value, "definition")
+    )
+}
+
+/// A tool in full.
+pub(crate) fn definition(value: &Value) -> String {
     let mut lines = vec![
         format!("tool         {}", text(value, "tool")),
         format!("status       {}", text(value, "status")),
@@ -206,11 +217,6 @@ pub(crate) fn tool(value: &Value) -> String {
         lines.extend(changes.iter().filter_map(Value::as_str).map(str::to_owned));
     }
     lines.push(format!("\n{}", text(value, "definition_text")));
-    lines.push(format!(
-        "\nto certify exactly this:\n  callgate tools certify {} --definition {}",
-        text(value, "tool"),
-        text(value, "definition")
-    ));
     lines.join("\n")
 }
 

@@ -177,8 +177,11 @@ async fn flush_noise(door: Arc<call::Door>) {
 }
 
 async fn sweep(store: Arc<store::Store>, clock: Arc<dyn ports::clock::Clock>) {
-    // A store that cannot be written ends the daemon otherwise.
-    while store.sweep(clock.now()).await.is_ok() {
+    loop {
+        // A store that cannot be written ends the daemon otherwise; one that is busy is swept the next time.
+        if let Err(fault) = store.sweep(clock.now()).await {
+            tracing::warn!(%fault, "what is over was not swept");
+        }
         tokio::time::sleep(SWEEP_PERIOD).await;
     }
 }

@@ -142,11 +142,21 @@ pub fn propose(tools: &[ProposedTool], around: &Surroundings) -> String {
     out
 }
 
-/// Writes that name no path, as a permit to uncomment.
+/// Writes that name no path, as a permit to uncomment for each server: a policy's actions cannot mix servers.
 fn spare(tools: &[ProposedTool]) -> String {
+    let mut servers: Vec<&str> = Vec::new();
+    for tool in tools {
+        if !servers.contains(&tool.server.as_str()) {
+            servers.push(&tool.server);
+        }
+    }
+    servers.into_iter().map(|server| spare_of(server, tools)).collect()
+}
+
+fn spare_of(server: &str, tools: &[ProposedTool]) -> String {
     let named = |tool: &&ProposedTool| {
         let path = |text: &String| PATHS.contains(&text.as_str()) || ROOTS.contains(&text.as_str());
-        tool.risk == "write" && !tool.texts.iter().any(path)
+        tool.server == server && tool.risk == "write" && !tool.texts.iter().any(path)
     };
     let lines: Vec<String> =
         tools.iter().filter(named).map(|tool| format!("//     {},\n", tool.action)).collect();
@@ -154,7 +164,7 @@ fn spare(tools: &[ProposedTool]) -> String {
         return String::new();
     }
     format!(
-        "\n// These name no path. Take the comment marks away from those that need no asking:\n// permit (\n//   principal in Callgate::AgentGroup::\"known\",\n//   action in [\n{}//   ],\n//   resource\n// );\n",
+        "\n// These of `{server}` name no path. Take the comment marks away from those that need no asking:\n// permit (\n//   principal in Callgate::AgentGroup::\"known\",\n//   action in [\n{}//   ],\n//   resource\n// );\n",
         lines.concat()
     )
 }
@@ -470,6 +480,20 @@ mod tests {
         assert!(text.contains("context.args.path like \"/people/ann/.config/callgate*\""));
         assert!(text.contains("//     memory::Action::\"add\",\n//   ],"));
         assert!(!text.contains("\n    memory::"));
+    }
+
+    #[test]
+    fn what_names_no_path_is_spared_by_server_and_our_files_are_kept_where_nothing_writes() {
+        let tools = [tool("memory", "add", &["text"]), tool("notes", "note", &["text"])];
+        let text = propose(&tools, &around());
+        let spared: Vec<&str> = text.split("// permit (").skip(1).collect();
+        assert_eq!(spared.len(), 2, "{text}");
+        for block in spared {
+            assert!(!(block.contains("memory::Action") && block.contains("notes::Action")), "{block}");
+        }
+        let reads = [tool("files", "read_file", &["path"])];
+        let text = propose(&[], &Surroundings { places: places(&reads), ..around() });
+        assert!(text.contains("callgate-itself") && text.contains("files::Action::\"read_file\""), "{text}");
     }
 
     #[test]

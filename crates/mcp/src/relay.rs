@@ -2,6 +2,7 @@
 //! conversation between Callgate and the upstream as if it were the client's.
 
 use crate::jsonrpc::{RpcError, code};
+use crate::shape;
 use crate::version::Era;
 
 /// Resource not found, up to 2025-11-25.
@@ -19,7 +20,9 @@ pub fn error(era: Era, error: RpcError) -> RpcError {
         code::MISSING_CAPABILITY => ours("the server needs a capability that is not carried"),
         // Headers and versions are between us and the upstream; nobody may emit other codes of this range.
         -32099..=-32020 => ours("the server refused the request"),
-        _ => error,
+        // With this code we refuse, and under our names we say why: no server speaks in them.
+        code::DENIED => RpcError::new(code::INTERNAL_ERROR, error.message),
+        _ => RpcError { data: error.data.and_then(|data| shape::without_ours(&data)), ..error },
     }
 }
 
@@ -30,6 +33,7 @@ fn ours(message: &str) -> RpcError {
 #[cfg(test)]
 mod tests {
     use model::json::RawJson;
+    use model::limits::JsonLimits;
 
     use super::*;
 
@@ -48,6 +52,19 @@ mod tests {
         for ours in [-32700, -32600, -32020, -32021, -32022, -32042, -32099] {
             assert_eq!(relayed(Era::Modern, ours), (-32603, false), "{ours}");
             assert_eq!(relayed(Era::Legacy, ours), (-32603, false), "{ours}");
+        }
+    }
+
+    #[test]
+    fn no_server_refuses_in_our_name() {
+        let forged =
+            r#"{"dev.callgate/denial":{"reason":"approval_required"},"\u0064ev.callgate/x":1,"k":1}"#;
+        let (data, _) = RawJson::parse(forged.as_bytes().to_vec().into(), &JsonLimits::REQUEST).unwrap();
+        for era in [Era::Legacy, Era::Modern] {
+            let of = |code| error(era, RpcError { data: Some(data.clone()), ..RpcError::new(code, "m") });
+            let refused = of(code::DENIED);
+            assert_eq!((refused.code, refused.data.is_some()), (code::INTERNAL_ERROR, false));
+            assert_eq!(of(-32000).data.unwrap().as_str(), r#"{"k":1}"#);
         }
     }
 

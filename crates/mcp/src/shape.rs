@@ -82,6 +82,17 @@ fn write_modern(result: &RawJson, server: &Implementation, cache: Cache, trust: 
     out.finish()
 }
 
+/// What an upstream says beside an error, without what is ours; nothing when nothing is left.
+pub(crate) fn without_ours(data: &RawJson) -> Option<RawJson> {
+    let text = data.as_bytes();
+    if !splice::members(data).iter().any(|part| part.name(text).starts_with(OURS)) {
+        return Some(data.clone());
+    }
+    let mut out = Object::with_capacity(text.len());
+    copy_meta(&mut out, data, Trust::Upstream, &[]);
+    (!out.empty).then(|| out.finish())
+}
+
 /// Copies the members of a `_meta` object but those named, and, from an upstream, those that are ours.
 fn copy_meta(out: &mut Object, from: &RawJson, trust: Trust, drop: &[&str]) {
     let text = from.as_bytes();

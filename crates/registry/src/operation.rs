@@ -66,14 +66,16 @@ mod tests {
     use crate::risk;
 
     #[test]
-    fn every_operation_is_defined_reads_and_needs_no_second_look() {
+    fn every_operation_is_defined_needs_no_second_look_and_reads_only_if_it_is_given_nothing() {
         let all: Vec<_> =
             Method::BESIDE_TOOLS.into_iter().map(|method| definition(method).unwrap()).collect();
         let known = KnownNames::of(&Catalog::default(), &all);
         for (method, definition) in Method::BESIDE_TOOLS.into_iter().zip(&all) {
             assert_eq!(Method::of(definition.name()), Some(method));
             let proposed = risk::propose(definition);
-            assert_eq!(proposed.risk, Risk::Read, "{method:?}: {:?}", proposed.because);
+            let lists = method.as_str().ends_with("/list");
+            let risk = if lists { Risk::Read } else { Risk::Write };
+            assert_eq!(proposed.risk, risk, "{method:?}: {:?}", proposed.because);
             assert!(!proposed.returns_secrets, "{method:?}: {:?}", proposed.because);
             assert_eq!(flags::inspect(definition, &known), [], "{method:?}");
             assert!(definition.arguments().is_ok(), "{method:?}");

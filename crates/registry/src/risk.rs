@@ -63,8 +63,8 @@ impl Finding {
 /// Proposes a risk class, with reasons.
 #[must_use]
 pub fn propose(definition: &Definition) -> RiskProposal {
-    if Method::of(definition.name()).is_some() {
-        return of_operation();
+    if let Some(method) = Method::of(definition.name()) {
+        return of_operation(method);
     }
     let read_only = definition.hints().read_only == Some(true);
     let mut found = findings(definition);
@@ -86,10 +86,19 @@ pub fn propose(definition: &Definition) -> RiskProposal {
     RiskProposal { risk, because, contradicted, returns_secrets }
 }
 
-/// An operation is ours to describe, and all of them read. What a server does when it reads is its own.
-fn of_operation() -> RiskProposal {
-    let because = vec!["the protocol means it to read only; what is read, the server decides".to_owned()];
-    RiskProposal { risk: Risk::Read, because, contradicted: false, returns_secrets: false }
+/// An operation is ours to describe; what the server does with what it is given is its own. One that is given a URI or
+/// arguments is a second way to run the server's code: nothing says that it does less than a tool that takes as much.
+fn of_operation(method: Method) -> RiskProposal {
+    let (risk, why) = match method {
+        Method::ListResources | Method::ListTemplates | Method::ListPrompts => {
+            (Risk::Read, "it takes nothing from the caller but a place in the list")
+        }
+        Method::CallTool | Method::ReadResource | Method::GetPrompt | Method::Complete => (
+            Risk::Write,
+            "what the server does with what the caller gives, the server decides: data can leave in it",
+        ),
+    };
+    RiskProposal { risk, because: vec![why.to_owned()], contradicted: false, returns_secrets: false }
 }
 
 fn findings(definition: &Definition) -> Vec<Finding> {

@@ -33,10 +33,12 @@ pub(super) async fn permits(
     };
     let tools = certified(operator).await?;
     let writes: Vec<ProposedTool> = tools.iter().filter(|tool| tool.risk != "read").cloned().collect();
-    if writes.is_empty() {
+    let places = clients::places(&tools);
+    // Nothing to permit; and no argument through which Callgate's own files could be named.
+    if writes.is_empty() && places.is_empty() {
         return Ok(Value::Null);
     }
-    let surroundings = Surroundings { places: clients::places(&tools), ..surroundings(around, config) };
+    let surroundings = Surroundings { places, ..surroundings(around, config) };
     if surroundings.workspace.is_none() {
         note("the workspace is your home directory or above it: writes there are not permitted as a whole;");
         note("run this again with `--workspace DIR` for permits of one project");

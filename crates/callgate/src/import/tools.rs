@@ -14,7 +14,7 @@ use crate::files;
 use crate::import::ask::{Asking, tell};
 use crate::import::{daemon, permits};
 use crate::remote::Operator;
-use crate::render::{list, text};
+use crate::render::{self, list, text};
 
 /// What this step works on.
 pub(crate) struct Around<'a> {
@@ -145,11 +145,11 @@ async fn certify_all(operator: &Operator, around: &Around<'_>) -> Result<Vec<Str
         }
     }
     if !later.is_empty() {
-        show_later(operator, &later).await?;
-        let question = format!("certify these {} as well, exactly as they are now?", later.len());
-        if around.asking.insists(&question).await? {
-            certified.extend(certify_named(operator, &later).await?);
-        } else {
+        let shown = show_later(operator, &later).await?;
+        let question = format!("certify these {} as well, exactly as they are shown?", shown.len());
+        if !shown.is_empty() && around.asking.insists(&question).await? {
+            certified.extend(certify_named(operator, &shown).await?);
+        } else if !shown.is_empty() {
             note("left in quarantine: `callgate tools show TOOL` shows one in full and how to certify it");
         }
     }
@@ -225,28 +225,29 @@ fn in_short(name: &str) -> &str {
     let method = ToolName::parse(name).ok().and_then(|name| Method::of(&name));
     match method {
         None | Some(Method::CallTool) => name,
-        Some(Method::ListResources | Method::ListTemplates | Method::ReadResource) => "its resources",
-        Some(Method::ListPrompts | Method::GetPrompt) => "its prompts",
-        Some(Method::Complete) => "completion",
+        Some(Method::ListResources | Method::ListTemplates) => "what resources it has",
+        Some(Method::ListPrompts) => "what prompts it has",
+        Some(Method::ReadResource) => "reading its resources",
+        Some(Method::GetPrompt) => "getting its prompts",
+        Some(Method::Complete) => "its completion",
     }
 }
 
-async fn show_later(operator: &Operator, later: &[Value]) -> Result<(), Failure> {
+/// Shows each in full; what was shown is what may be certified here. One that a person certified before is looked at by
+/// itself, with what changed.
+async fn show_later(operator: &Operator, later: &[Value]) -> Result<Vec<Value>, Failure> {
     note("\nthese need a closer look:");
+    let mut shown = Vec::new();
     for tool in later {
-        let shown = operator.ask("tools/show", json!({"tool": text(tool, "tool")})).await?;
-        note(&format!(
-            "  {} ({}): {}",
-            text(tool, "tool"),
-            text(tool, "risk"),
-            text(tool, "by_name_because")
-        ));
-        for flag in list(&shown, "flagged") {
-            note(&format!("    {} at {}: {}", text(flag, "flag"), text(flag, "at"), text(flag, "text")));
+        let name = text(tool, "tool");
+        note(&format!("\n{name}: {}", text(tool, "by_name_because")));
+        let full = operator.ask("tools/show", json!({"tool": name})).await?;
+        if full.get("certified").is_some_and(|certified| !certified.is_null()) {
+            left(name, "it was certified before");
+            continue;
         }
-        for because in list(&shown, "because").iter().filter_map(Value::as_str) {
-            note(&format!("    {because}"));
-        }
+        note(&render::definition(&full));
+        shown.push(full);
     }
-    Ok(())
+    Ok(shown)
 }

@@ -10,8 +10,10 @@ use super::door::DoorFault;
 use super::reply;
 use super::shim::Shim;
 
-/// Between two tries to open it.
+/// Between two tries to open it, ...
 const AGAIN: Duration = Duration::from_secs(2);
+/// ... and when the agent has as many streams open as it may.
+const MUCH_LATER: Duration = Duration::from_secs(300);
 
 /// Listens for as long as the shim runs.
 pub(super) async fn listen(shim: &Shim) {
@@ -27,27 +29,26 @@ pub(super) async fn listen(shim: &Shim) {
             shim.output().put(&answer::tools_changed(None)).await;
         }
         before = Some(headers.clone());
-        let known = once(shim, headers).await;
-        if known {
-            tokio::time::sleep(AGAIN).await;
-        } else {
+        match once(shim, headers).await {
+            Some(pause) => tokio::time::sleep(pause).await,
             // The session is opened again when the client has something to say.
-            heard.notified().await;
+            None => heard.notified().await,
         }
     }
 }
 
-/// One stream to its end. False when the daemon does not know the session, or does not open streams.
-async fn once(shim: &Shim, headers: HeaderMap) -> bool {
+/// One stream to its end, and how long to wait for the next. None when the daemon does not know the session, or opens no
+/// streams.
+async fn once(shim: &Shim, headers: HeaderMap) -> Option<Duration> {
     let answer = match shim.door().listen(headers).await {
         Ok(answer) => answer,
-        Err(DoorFault::Away | DoorFault::Lost | DoorFault::Silent(_)) => return true,
-        Err(DoorFault::Unusable(_)) => return false,
+        Err(DoorFault::Away | DoorFault::Lost | DoorFault::Silent(_)) => return Some(AGAIN),
+        Err(DoorFault::Unusable(_)) => return None,
     };
     if !reply::is_stream(&answer) {
-        return answer.response.status() == StatusCode::TOO_MANY_REQUESTS;
+        return (answer.response.status() == StatusCode::TOO_MANY_REQUESTS).then_some(MUCH_LATER);
     }
     // However it ends, it is opened again.
     drop(reply::stream(answer, shim.output()).await);
-    true
+    Some(AGAIN)
 }

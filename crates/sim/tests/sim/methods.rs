@@ -25,8 +25,21 @@ async fn bench() -> (Arc<World>, Node, [Secret; 2]) {
         world.servers.declare(&server("alpha"), method);
     }
     let node = ready(&world, Knobs::quiet(11)).await;
+    node.admin.load_policies(policies(&with_methods())).await.unwrap();
     let keys = [add(&node, "ada", &[]).await, add(&node, "bob", &["analysts"]).await];
     (world, node, keys)
+}
+
+/// Reading and getting are permitted too.
+fn with_methods() -> String {
+    format!(
+        r#"{POLICY}
+@id("methods") permit (
+  principal,
+  action in [Callgate::Action::"read_resource", Callgate::Action::"get_prompt"],
+  resource
+);"#
+    )
 }
 
 fn asking(method: Method, parameters: &str, endpoint: Endpoint) -> ToolCall {
@@ -67,15 +80,33 @@ fn a_method_is_decided_recorded_and_forwarded_as_a_tool_is() {
 }
 
 #[test]
+fn what_is_given_something_is_a_write_and_needs_a_permit_of_its_own() {
+    run(async {
+        let (world, node, [ada, _]) = bench().await;
+        node.admin.load_policies(policies(POLICY)).await.unwrap();
+        let page = || asking(Method::ListResources, "{}", alpha());
+        assert!(matches!(ask(&node, &ada, page()).await, Finished::Answered(..)), "reads are permitted");
+        for (method, parameters) in [(Method::ReadResource, URI), (Method::GetPrompt, r#"{"name":"greet"}"#)]
+        {
+            let refused = refusal(ask(&node, &ada, asking(method, parameters, alpha())).await);
+            assert_eq!(refused.denial.reason, Reason::PolicyDenied, "{method:?}");
+        }
+        assert_eq!(world.seen().forwarded.len(), 1);
+        at_peace(&world, &node);
+    });
+}
+
+#[test]
 fn policies_speak_of_methods_by_their_own_actions_and_groups() {
     run(async {
         let (world, node, [ada, bob]) = bench().await;
         let rules = format!(
-            r#"{POLICY}
+            r#"{}
 @id("notes") forbid (principal, action == alpha::Action::"mcp:resources/read", resource)
 when {{ context.args.uri like "note://*" }} unless {{ principal in Callgate::AgentGroup::"analysts" }};
 @id("prompts") forbid (principal, action in Callgate::Action::"get_prompt", resource)
-unless {{ principal in Callgate::AgentGroup::"analysts" }};"#
+unless {{ principal in Callgate::AgentGroup::"analysts" }};"#,
+            with_methods()
         );
         node.admin.load_policies(policies(&rules)).await.unwrap();
         let read = || asking(Method::ReadResource, URI, alpha());

@@ -95,7 +95,9 @@ const ROOTS: [&str; 8] = [
     "cwd",
 ];
 /// Parts of names of arguments that may name a place, if they are none of the above: what they name would be outside.
-const PLACES: [&str; 8] = ["path", "file", "dir", "folder", "dest", "src", "target", "uri"];
+const PLACES: [&str; 9] = ["path", "file", "dir", "folder", "dest", "src", "target", "uri", "url"];
+/// Those of them that hold an address, which may spell a path with escapes.
+const ADDRESSES: [&str; 2] = ["uri", "url"];
 /// Whole names of such arguments.
 const PLACE_NAMES: [&str; 7] = ["from", "to", "old", "new", "dst", "output", "root"];
 /// Paths that a server takes as relative to its one repository.
@@ -317,13 +319,16 @@ permit (
 when { context.approval.count >= 1 };
 ";
 
+const OWN_REASON: &str = "Callgate's own files are not for agents";
+const ADDRESS_REASON: &str = "Callgate's own files are not for agents; an address that is none of `http://` or `https://` has to be written without escapes (`%`)";
+
 /// Nothing of Callgate's own is for an assistant, neither to read nor to write: one forbid for each argument that may
 /// name a place, about the tools that take it.
 fn own(around: &Surroundings) -> String {
     let mut out = String::new();
     for (position, place) in around.places.iter().enumerate() {
         let attribute = if place.list { format!("{}_json", place.name) } else { place.name.clone() };
-        let patterns = if place.list {
+        let mut patterns = if place.list {
             inside_a_list(&access(&attribute), around)
         } else {
             as_a_text(&access(&attribute), around)
@@ -331,13 +336,16 @@ fn own(around: &Surroundings) -> String {
         if patterns.is_empty() {
             continue;
         }
+        patterns.push(escaped_spellings(place, &access(&attribute)));
+        let reason = if holds_addresses(&place.name) { ADDRESS_REASON } else { OWN_REASON };
         if position == 0 {
             out.push_str("\n// Nobody reads or writes Callgate's own files through a tool.");
         }
         let number = if position == 0 { String::new() } else { format!("-{}", position + 1) };
         out.push_str(&format!(
-            "\n@id(\"{}/callgate-itself{number}\")\n@reason(\"Callgate's own files are not for agents\")\nforbid (\n  principal,\n  action in [\n    {}\n  ],\n  resource\n)\nwhen {{ context has args && context.args has {} }}\nwhen {{\n  {}\n}};\n",
+            "\n@id(\"{}/callgate-itself{number}\")\n@reason({})\nforbid (\n  principal,\n  action in [\n    {}\n  ],\n  resource\n)\nwhen {{ context has args && context.args has {} }}\nwhen {{\n  {}\n}};\n",
             around.name,
+            cedar_string(reason),
             place.actions.join(",\n    "),
             key(&attribute),
             patterns.join(" ||\n  ")
@@ -400,6 +408,29 @@ fn other_spellings(access: &str, around: &Surroundings) -> Vec<String> {
     vec![format!("((!({access} like \"/*\") || {odd}) &&\n    ({}))", ends.join(" ||\n    "))]
 }
 
+fn holds_addresses(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ADDRESSES.iter().any(|part| name.contains(part))
+}
+
+/// What a server that reads addresses makes a path of, and no pattern can: `%61` is `a`, `\` is `/`, a tab or line end
+/// is nothing. Which path it is cannot be told, so that none is let through. The scheme is not compared with `file`: it
+/// may be written `FILE`, be one of the server's own, or be missing. Web addresses are full of escapes and name no file;
+/// in a list of addresses no pattern tells which member has the escape. Arguments that are not called an address
+/// are held to it only where something like a scheme stands before the escape: `100%.md` is a name of a file.
+fn escaped_spellings(place: &Place, access: &str) -> String {
+    let like = |pattern: &str| format!("{access} like \"{pattern}\"");
+    let address = holds_addresses(&place.name);
+    let start = if address { "*" } else { "*:*" };
+    if place.list {
+        // In the canonical text of a list a tab or line end is written with a backslash.
+        return [format!("{start}%*"), format!("{start}\\\\*")].map(|pattern| like(&pattern)).join(" || ");
+    }
+    let escapes = ["%", "\\\\", "\\t", "\\n", "\\r"].map(|escape| like(&format!("{start}{escape}*")));
+    let web = ["http://*", "https://*"].map(like).join(" || ");
+    format!("(!({web}) &&\n    ({}))", escapes.join(" || "))
+}
+
 /// How a path to something of ours may end, as patterns.
 fn ends(around: &Surroundings) -> Vec<String> {
     let mut ends = Vec::new();
@@ -444,172 +475,4 @@ fn escaped(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tool(server: &str, name: &str, texts: &[&str]) -> ProposedTool {
-        ProposedTool {
-            server: server.to_owned(),
-            action: format!("{server}::Action::\"{name}\""),
-            risk: "write".to_owned(),
-            texts: texts.iter().map(|&text| text.to_owned()).collect(),
-            others: Vec::new(),
-            lists: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn writes_are_permitted_in_the_workspace_and_nowhere_else() {
-        let tools = [
-            tool("files", "write_file", &["content", "path"]),
-            tool("files", "create_directory", &["path"]),
-            tool("git", "git_commit", &["message", "repo_path"]),
-            tool("memory", "add", &["text"]),
-        ];
-        let around = Surroundings {
-            name: "workspace".to_owned(),
-            workspace: Some("/people/ann/wo*rk".to_owned()),
-            own: vec!["/people/ann/.config/callgate".to_owned()],
-            places: path(),
-        };
-        let text = propose(&tools, &around);
-        assert!(text.contains("files::Action::\"write_file\",\n    files::Action::\"create_directory\""));
-        assert!(text.contains("context.args.path like \"/people/ann/wo\\*rk/*\""));
-        assert!(text.contains("context.args.repo_path == \"/people/ann/wo*rk\""));
-        assert!(text.contains("context.args.path like \"*..*\""));
-        assert!(text.contains("context.args.path like \"/people/ann/.config/callgate*\""));
-        assert!(text.contains("//     memory::Action::\"add\",\n//   ],"));
-        assert!(!text.contains("\n    memory::"));
-    }
-
-    #[test]
-    fn what_names_no_path_is_spared_by_server_and_our_files_are_kept_where_nothing_writes() {
-        let tools = [tool("memory", "add", &["text"]), tool("notes", "note", &["text"])];
-        let text = propose(&tools, &around());
-        let spared: Vec<&str> = text.split("// permit (").skip(1).collect();
-        assert_eq!(spared.len(), 2, "{text}");
-        for block in spared {
-            assert!(!(block.contains("memory::Action") && block.contains("notes::Action")), "{block}");
-        }
-        let reads = [tool("files", "read_file", &["path"])];
-        let text = propose(&[], &Surroundings { places: places(&reads), ..around() });
-        assert!(text.contains("callgate-itself") && text.contains("files::Action::\"read_file\""), "{text}");
-    }
-
-    #[test]
-    fn no_policy_names_tools_of_two_servers() {
-        let tools = [tool("files", "write_file", &["path"]), tool("notes", "write_note", &["path"])];
-        let text = propose(&tools, &Surroundings { places: places(&tools), ..around() });
-        let policies: Vec<&str> = text.split("@id(").filter(|policy| policy.contains("Action::")).collect();
-        let of = |server: &str| policies.iter().filter(|policy| policy.contains(server)).count();
-        assert!(of("files::Action") >= 2 && of("notes::Action") >= 2, "{text}");
-        for policy in policies {
-            assert!(!(policy.contains("files::Action") && policy.contains("notes::Action")), "{policy}");
-        }
-    }
-
-    #[test]
-    fn a_workspace_that_is_too_much_is_not_permitted() {
-        let tools = [tool("files", "write_file", &["path"])];
-        let text = propose(
-            &tools,
-            &Surroundings { name: "w".to_owned(), workspace: None, own: Vec::new(), places: path() },
-        );
-        assert!(!text.contains("write_file"));
-        assert!(text.contains("w/other-writes"));
-    }
-
-    fn path() -> Vec<Place> {
-        places(&[tool("files", "write_file", &["path"])])
-    }
-
-    fn around() -> Surroundings {
-        Surroundings {
-            name: "w".to_owned(),
-            workspace: Some("/w".to_owned()),
-            own: vec!["/w/state".to_owned()],
-            places: path(),
-        }
-    }
-
-    #[test]
-    fn nothing_is_said_of_paths_where_no_tool_takes_one() {
-        let memory = [tool("memory", "add", &["text"])];
-        let text = propose(&memory, &Surroundings { places: places(&memory), ..around() });
-        assert!(!text.contains("callgate-itself"), "{text}");
-    }
-
-    #[test]
-    fn what_is_ours_is_kept_from_every_argument_that_names_a_place() {
-        let mut many = tool("files", "read_many", &["head"]);
-        many.lists = vec!["paths".to_owned(), "words".to_owned()];
-        let tools = [tool("files", "move_file", &["source", "destination-dir"]), many];
-        let own = vec!["/people/ann/.config/callgate/state".to_owned()];
-        let text = propose(&tools, &Surroundings { places: places(&tools), own, ..around() });
-        for wanted in [
-            "context.args has source }",
-            "context.args.source like \"/people/ann/.config/callgate/state*\"",
-            "context.args has \"destination-dir\" }",
-            "context.args[\"destination-dir\"] like",
-            "context.args has paths_json }",
-            "context.args.paths_json like \"*/callgate/*state\\\"*\"",
-        ] {
-            assert!(text.contains(wanted), "{wanted} is not in {text}");
-        }
-        assert!(!text.contains("words") && !text.contains("args.head"), "{text}");
-    }
-
-    #[test]
-    fn an_argument_that_no_pattern_holds_keeps_its_tool_out() {
-        let mut many = tool("files", "copy_many", &["path"]);
-        many.others = vec!["extra_paths".to_owned()];
-        let mut add = tool("git", "git_add", &["repo_path"]);
-        add.others = vec!["files".to_owned()];
-        add.lists = vec!["files".to_owned()];
-        let mut run = tool("shell", "execute", &["command", "cwd"]);
-        run.risk = "privileged".to_owned();
-        let tools = [
-            tool("files", "rename", &["path", "new_path"]),
-            tool("files", "copy", &["path", "to"]),
-            tool("files", "save", &["path", "outputFile"]),
-            many,
-            add,
-            run,
-            tool("files", "write_file", &["content", "path"]),
-        ];
-        let text = propose(&tools, &around());
-        assert!(!text.contains("shell::"), "privileged tools wait for a person: {text}");
-        for held in
-            ["files_json like \"*..*\"", "files_json like \"*\\\"/*\"", "files_json like \"*/.git/*\""]
-        {
-            assert!(text.contains(held), "{held} is not in {text}");
-        }
-        for kept_out in ["rename", "copy", "save", "copy_many"] {
-            assert!(!text.contains(&format!("    files::Action::\"{kept_out}\"")), "{kept_out}: {text}");
-        }
-        assert!(
-            text.contains("    git::Action::\"git_add\"")
-                && text.contains("    files::Action::\"write_file\"")
-        );
-    }
-
-    #[test]
-    fn a_path_beside_a_root_stays_inside_and_guards_are_for_names_too() {
-        let text = propose(&[tool("run", "edit", &["cwd", "path"])], &around());
-        assert!(
-            text.contains("(context.args.path like \"/w/*\" || !(context.args.path like \"/*\""),
-            "{text}"
-        );
-        for pattern in [".git/*", "*/.git", "*/.git/*", "callgate.toml", "*/callgate.toml"] {
-            assert!(text.contains(&format!("context.args.path like \"{pattern}\"")), "{pattern}: {text}");
-        }
-    }
-
-    #[test]
-    fn own_files_are_kept_under_other_spellings_as_well() {
-        let text = propose(&[], &around());
-        for pattern in ["*/./*", "*//*", "*/../*", "state/*", "*/state/*", "*/state"] {
-            assert!(text.contains(&format!("context.args.path like \"{pattern}\"")), "{pattern}: {text}");
-        }
-    }
-}
+mod tests;

@@ -155,21 +155,27 @@ async fn certified(operator: &Operator) -> Result<Vec<ProposedTool>, Failure> {
         let Some((server, tool_name)) = name.filter(|_| usable) else { continue };
         let shown = operator.ask("tools/show", json!({"tool": text(tool, "tool")})).await?;
         let definition: Value = serde_json::from_str(text(&shown, "definition_text")).unwrap_or_default();
-        let is = |kind: &'static str| {
-            move |schema: &Value| schema.get("type") == Some(&json!(kind)) && schema.get("format").is_none()
-        };
-        let of_texts = |schema: &Value| schema.pointer("/items/type") == Some(&json!("string"));
-        let (is_text, is_list) = (is("string"), is("array"));
         tools.push(ProposedTool {
             server: server.as_str().to_owned(),
             action: policy::action_of(&ToolRef { server, tool: tool_name }),
             risk: text(tool, "risk").to_owned(),
-            texts: arguments(&definition, is("string")),
+            texts: arguments(&definition, is_text),
             others: arguments(&definition, |schema| !is_text(schema)),
-            lists: arguments(&definition, |schema| is_list(schema) && of_texts(schema)),
+            lists: arguments(&definition, is_list),
         });
     }
     Ok(tools)
+}
+
+/// What policies see as a text: of the formats, some are a type of their own there.
+fn is_text(schema: &Value) -> bool {
+    let another = matches!(text(schema, "format"), "date-time" | "ipv4" | "ipv6");
+    text(schema, "type") == "string" && !another
+}
+
+/// A list of texts.
+fn is_list(schema: &Value) -> bool {
+    text(schema, "type") == "array" && schema.pointer("/items/type") == Some(&json!("string"))
 }
 
 /// The arguments of this kind.

@@ -20,11 +20,14 @@ const WORKSPACE: &str = "/people/ann/code";
 const STATE: &str = "/people/ann/.config/callgate/state";
 
 /// Tools that write, by the arguments they take.
-const TOOLS: [(&str, &[&str]); 4] = [
+const TOOLS: [(&str, &[&str]); 7] = [
     ("write_file", &["path", "content"]),
     ("edit", &["cwd", "path"]),
     ("add", &["repo_path", "files"]),
     ("run", &["cwd", "command"]),
+    ("fetch", &["uri"]),
+    ("open", &["url"]),
+    ("crawl", &["urls"]),
 ];
 
 struct Proposed {
@@ -34,7 +37,8 @@ struct Proposed {
 
 fn schema(arguments: &[&str]) -> Value {
     let of = |name: &&str| match *name {
-        "files" => json!({"type": "array", "items": {"type": "string"}}),
+        "files" | "urls" => json!({"type": "array", "items": {"type": "string"}}),
+        "url" => json!({"type": "string", "format": "uri"}),
         _ => json!({"type": "string"}),
     };
     let properties: serde_json::Map<String, Value> =
@@ -63,14 +67,13 @@ fn proposed() -> Proposed {
         .zip(TOOLS)
         .map(|(facts, (_, arguments))| {
             let schema = json!({"inputSchema": schema(arguments)});
-            let is = |kind: &'static str| move |one: &Value| one.get("type") == Some(&json!(kind));
             ProposedTool {
                 server: "files".to_owned(),
                 action: policy::action_of(&facts.tool.name),
                 risk: facts.tool.risk.as_str().to_owned(),
-                texts: super::arguments(&schema, is("string")),
-                others: super::arguments(&schema, is("array")),
-                lists: super::arguments(&schema, is("array")),
+                texts: super::arguments(&schema, super::is_text),
+                others: super::arguments(&schema, |schema| !super::is_text(schema)),
+                lists: super::arguments(&schema, super::is_list),
             }
         })
         .collect();
@@ -195,4 +198,50 @@ fn what_is_callgates_own_is_for_nobody() {
         &[json!({"cwd": STATE, "path": "store.db"}), json!({"cwd": WORKSPACE, "path": "gate/callgate.toml"})],
     );
     proposed.all("run", "deny", &[json!({"cwd": STATE, "command": "true"})]);
+}
+
+#[test]
+fn what_is_callgates_own_is_for_nobody_however_an_address_spells_it() {
+    let proposed = proposed();
+    let key = "/people/ann/.config/callgate/state/operator.key";
+    let plain = [
+        key.to_owned(),
+        format!("file://{key}"),
+        format!("FILE:{key}"),
+        format!("file://localhost{key}"),
+        format!("files://here{key}"),
+    ];
+    let escaped = [
+        "file:///people/ann/.config/callgate/st%61te/operator.key",
+        "FILE:///people/ann/.config/%63allgate/state/operator.key",
+        " file:/people/ann/.config/callgate%2Fstate/operator.key",
+        "file://%6cocalhost/people/ann/.config/callgate/st%2561te/operator.key",
+        "/people/ann/.config/callgate/st%61te/operator.key",
+        "files://here/st%61te/operator.key",
+        "file:///people/ann/.config/callgate\\state\\operator.key",
+        "file:///people/ann/.config/callgate/st\tate/operator.key",
+        "file:///people/ann/.config/callgate/sta\nte/operator.key",
+        "fi\rle:///people/ann/.config/callgate/sta\rte/operator.key",
+    ];
+    let all: Vec<&str> = plain.iter().map(String::as_str).chain(escaped).collect();
+    let with = |name: &str| all.iter().map(|one| json!({name: one})).collect::<Vec<_>>();
+    proposed.all("fetch", "deny", &with("uri"));
+    proposed.all("open", "deny", &with("url"));
+    let listed: Vec<Value> = all.iter().map(|one| json!({"urls": ["https://example.org/", one]})).collect();
+    proposed.all("crawl", "deny", &listed);
+    let with_a_scheme: Vec<Value> =
+        escaped.iter().filter(|one| one.contains(':')).map(|one| json!({"path": one})).collect();
+    proposed.all("write_file", "deny", &with_a_scheme);
+}
+
+#[test]
+fn addresses_and_names_that_are_not_callgates_own_are_decided_as_ever() {
+    let proposed = proposed();
+    let others =
+        ["https://example.org/a%20b", "http://example.org/?q=%61", "file:///people/ann/a", "memo://a"];
+    proposed.all("fetch", "park", &others.map(|uri| json!({"uri": uri})));
+    proposed.all("open", "park", &others.map(|url| json!({"url": url})));
+    proposed.all("crawl", "park", &[json!({"urls": ["https://example.org/a", "memo://a"]})]);
+    let inside = |path: &str| json!({"path": format!("{WORKSPACE}/{path}")});
+    proposed.all("write_file", "permit", &[inside("100%.md"), inside("a: b.md")]);
 }

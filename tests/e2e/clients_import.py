@@ -496,7 +496,7 @@ def second_client(binary, directory):
 
 
 def broken_off(person):
-    """Ctrl-C at any question ends it, writes nothing, and leaves the terminal showing what is typed."""
+    """Ctrl-C at any question, or Ctrl-D, ends it, writes nothing, and leaves the terminal showing what is typed."""
     person.config.parent.mkdir(parents=True)
     person.config.write_text("")
     for arguments in (("seal", "put", "token"), ("import", person.home.kind, "--no-start")):
@@ -506,6 +506,13 @@ def broken_off(person):
         asked.type("\x03")
         code, echoes = asked.ended()
         lib.require(code == 1 and echoes, f"{arguments}: {code}, echo {echoes}: {asked.shown}")
+        asked = person.at_terminal(*arguments)
+        asked.until("not shown")
+        lib.wait_for("the terminal to be silent", lambda: not asked.echoes())
+        asked.type("\x04")
+        code, echoes = asked.ended()
+        lib.require(code == 1 and echoes, f"{arguments}: {code}, echo {echoes}: {asked.shown}")
+        lib.require("no answer; nothing more was done" in asked.shown, asked.shown)
     asked = person.at_terminal("import", person.home.kind, "--no-start")
     asked.until("not shown")
     lib.wait_for("the terminal to be silent", lambda: not asked.echoes())

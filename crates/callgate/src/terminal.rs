@@ -48,12 +48,17 @@ pub(crate) async fn asked(question: &str) -> Result<String, Failure> {
     drop(std::io::stderr().flush());
     match read().await? {
         Ok(line) if !line.reveal().is_empty() => Ok(line.reveal().trim().to_owned()),
-        _ => Err(Failure::new(NEGATIVE, "no answer; nothing more was done")),
+        _ => Err(no_answer()),
     }
 }
 
+fn no_answer() -> Failure {
+    Failure::new(NEGATIVE, "no answer; nothing more was done")
+}
+
 /// Asks and reads a line that is not shown while it is typed. `otherwise` is how else a value can be given. Dropped
-/// before its end, as [`interruptible`] does, it leaves the terminal as it was.
+/// before its end, as [`interruptible`] does, it leaves the terminal as it was. The end of the input is no answer; only
+/// Enter is an empty value.
 pub(crate) async fn hidden(question: &str, otherwise: &str) -> Result<Secret, Failure> {
     let quiet = Quiet::begin().map_err(|error| {
         let problem = format!("cannot keep the terminal from showing what is typed: {error}");
@@ -63,8 +68,16 @@ pub(crate) async fn hidden(question: &str, otherwise: &str) -> Result<Secret, Fa
     drop(std::io::stderr().flush());
     let line = read().await;
     drop(quiet);
-    let value = line?.map_err(|error| Failure::new(DATA, format!("cannot read the value: {error}")))?;
-    let value = without_line_end(value);
+    typed(line?, otherwise)
+}
+
+/// The value of a line that was typed.
+fn typed(line: std::io::Result<Secret>, otherwise: &str) -> Result<Secret, Failure> {
+    let line = line.map_err(|error| Failure::new(DATA, format!("cannot read the value: {error}")))?;
+    if line.reveal().is_empty() {
+        return Err(no_answer());
+    }
+    let value = without_line_end(line);
     if value.reveal().len() >= LINE_BYTES_MAX - 1 {
         let problem = "the value is too long for a terminal, which cuts it off";
         return Err(Failure::new(DATA, format!("{problem}; {otherwise}")));
@@ -120,6 +133,17 @@ mod tests {
         for (given, kept) in [("a\n", "a"), ("a\r\n", "a"), ("a\n\n", "a\n"), ("a\r", "a\r"), ("", "")] {
             assert_eq!(without_line_end(Secret::new(given.to_owned())).reveal(), kept, "{given:?}");
         }
+    }
+
+    #[test]
+    fn the_end_of_the_input_is_no_value_and_an_empty_line_is_an_empty_one() {
+        let typed = |text: &str| typed(Ok(Secret::new(text.to_owned())), "or so");
+        let given = |text| typed(text).map_err(|failure| failure.code).map(|value| value.reveal().to_owned());
+        assert_eq!(given(""), Err(NEGATIVE), "Ctrl-D");
+        assert_eq!(given("\n"), Ok(String::new()));
+        assert_eq!(given("a\n"), Ok("a".to_owned()));
+        assert_eq!(given("a"), Ok("a".to_owned()), "Ctrl-D after what was typed");
+        assert_eq!(given(&"a".repeat(LINE_BYTES_MAX)), Err(DATA));
     }
 
     #[test]

@@ -114,7 +114,7 @@ impl Answers {
         let shown: String = what.chars().filter(|c| !c.is_control()).take(120).collect();
         let question = format!("{shown} (`{id}`; not shown while you type): ");
         let value = hidden(&question, "give `--input ID=@FILE`").await?;
-        self.given.insert(id.to_owned(), Hidden::new(value.reveal().to_owned()));
+        self.given.insert(id.to_owned(), value);
         Ok(())
     }
 

@@ -27,7 +27,7 @@ use crate::open_calls::{CancelToken, OpenCalls};
 use crate::received::{Received, Stamp};
 use crate::refuse::Place;
 pub use crate::refuse::Refused;
-use crate::resolved::{Lookup, Resolved, known};
+use crate::resolved::{Lookup, Resolved, mirroring};
 use crate::sequencer::Sequencers;
 use crate::supervise::Supervised;
 use crate::view::Views;
@@ -105,8 +105,8 @@ impl Door {
     ///
     /// # Errors
     /// `unauthenticated` or `invalid_credential`.
-    pub async fn identify(&self, presented: &Presented) -> Result<Caller, Denial> {
-        let verified = Caller::verify(&self.ports, presented).await;
+    pub async fn identify(&self, presented: Presented) -> Result<Caller, Denial> {
+        let verified = Caller::verify(&self.ports, Arc::new(presented)).await;
         verified.inspect_err(|denial| self.noise.count(denial.reason, &self.ports))
     }
 
@@ -128,11 +128,14 @@ impl Door {
         &self.ports
     }
 
-    /// The definition of what a call names, if this caller may know it. Decides nothing: the call is resolved anew.
+    /// The definition of what a call names, if it mirrors arguments in headers and this caller may know it. Decides
+    /// nothing: the call is resolved anew.
     #[must_use]
-    pub fn definition(&self, caller: &Caller, call: &ToolCall) -> Option<Arc<Definition>> {
+    pub fn mirroring(&self, caller: &Caller, call: &ToolCall) -> Option<Arc<Definition>> {
+        let record = mirroring(call, &caller.snapshot)?;
         let task = Task::implicit(&caller.principal.agent).ok()?;
-        known(call, &caller.snapshot, &self.views.of(&caller.snapshot, &caller.principal, &task))
+        let view = self.views.of(&caller.snapshot, &caller.principal, &task);
+        view.contains(&record.name).then(|| Arc::clone(&record.definition))
     }
 
     /// Walks one call from received to recorded.

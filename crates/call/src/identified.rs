@@ -27,10 +27,10 @@ impl Caller {
     ///
     /// # Errors
     /// `unauthenticated` when nothing was presented, `invalid_credential` for everything that is not valid now.
-    pub(crate) async fn verify(ports: &Ports, presented: &Presented) -> Result<Self, Denial> {
+    pub(crate) async fn verify(ports: &Ports, presented: Arc<Presented>) -> Result<Self, Denial> {
         let snapshot = ports.snapshots.current();
-        let principal = ports.identity.identify(presented, &snapshot, ports.clock.now()).await?;
-        Ok(Self { principal, snapshot, presented: Arc::new(presented.clone()) })
+        let principal = ports.identity.identify(&presented, &snapshot, ports.clock.now()).await?;
+        Ok(Self { principal, snapshot, presented })
     }
 
     /// The same caller under the current picture, after the one it was verified against went stale: what it presented
@@ -39,7 +39,7 @@ impl Caller {
     /// # Errors
     /// `invalid_credential` when the agent was removed meanwhile, or its key ended.
     pub(crate) async fn refresh(&self, ports: &Ports) -> Result<Self, Denial> {
-        Self::verify(ports, &self.presented).await
+        Self::verify(ports, Arc::clone(&self.presented)).await
     }
 
     /// For tests of single transitions.

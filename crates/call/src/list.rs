@@ -70,7 +70,7 @@ impl Door {
         let shown: Vec<(ToolRef, Digest)> =
             tools.iter().map(|tool| (tool.record.name.clone(), tool.record.digest)).collect();
         let listed = self.listings.changes(agent, &shown);
-        let digest = shown_digest(&shown);
+        let digest = shown_digest(&tools);
         let body = ListBody {
             agent: agent.clone(),
             task: task.id.clone(),
@@ -108,9 +108,7 @@ impl Door {
     pub(crate) fn shown(&self, caller: &Caller, endpoint: &Endpoint) -> Result<Digest, Denial> {
         let task = Task::implicit(&caller.principal.agent);
         let task = task.map_err(|error| Denial::indeterminate(error.to_string()))?;
-        let tools = self.visible(caller, endpoint, &task);
-        let shown: Vec<_> = tools.iter().map(|tool| (tool.record.name.clone(), tool.record.digest)).collect();
-        Ok(shown_digest(&shown))
+        Ok(shown_digest(&self.visible(caller, endpoint, &task)))
     }
 
     fn visible(&self, caller: &Caller, endpoint: &Endpoint, task: &Task) -> Vec<ListedTool> {
@@ -136,8 +134,9 @@ impl Door {
     }
 }
 
-fn shown_digest(shown: &[(ToolRef, Digest)]) -> Digest {
-    let lines: Vec<String> = shown.iter().map(|(tool, digest)| format!("{tool} {digest}\n")).collect();
+fn shown_digest(tools: &[ListedTool]) -> Digest {
+    let line = |tool: &ListedTool| format!("{} {}\n", tool.record.name, tool.record.digest);
+    let lines: Vec<String> = tools.iter().map(line).collect();
     let parts: Vec<&[u8]> = lines.iter().map(String::as_bytes).collect();
     Digest::of_parts("callgate/list/v1", &parts)
 }

@@ -99,22 +99,22 @@ impl OpenCalls {
     }
 
     /// Cancels all calls of an agent; returns how many.
-    pub fn cancel_agent(&self, agent: &AgentId, reason: Reason) -> usize {
+    pub(crate) fn cancel_agent(&self, agent: &AgentId, reason: Reason) -> usize {
         self.cancel_where(reason, |open| open.agent == *agent)
     }
 
     /// Cancels all calls that an agent made with a key; returns how many.
-    pub fn cancel_keyed(&self, agent: &AgentId, reason: Reason) -> usize {
+    pub(crate) fn cancel_keyed(&self, agent: &AgentId, reason: Reason) -> usize {
         self.cancel_where(reason, |open| open.keyed && open.agent == *agent)
     }
 
     /// Asks all calls to look whether the policies in force permit them still.
-    pub fn look_again(&self) {
+    pub(crate) fn look_again(&self) {
         self.lock().values().for_each(|open| open.cancel.look_again());
     }
 
     /// Cancels all calls of a tool; returns how many.
-    pub fn cancel_tool(&self, tool: &ToolRef, reason: Reason) -> usize {
+    pub(crate) fn cancel_tool(&self, tool: &ToolRef, reason: Reason) -> usize {
         self.cancel_where(reason, |open| open.tool == *tool)
     }
 

@@ -13,7 +13,7 @@ use model::principal::Principal;
 use model::task::Task;
 use model::tool::{PinnedTool, ToolRef};
 use ports::snapshot::Snapshot;
-use registry::Definition;
+use registry::ToolRecord;
 
 use crate::bound::Bound;
 use crate::listings::Listings;
@@ -103,10 +103,10 @@ impl Resolved {
     }
 }
 
-/// The definition of a tool this caller may know and call; the edge compares a request's headers with it.
-pub(crate) fn known(call: &ToolCall, snapshot: &Snapshot, view: &View) -> Option<Arc<Definition>> {
-    let name = named(call, snapshot).filter(|name| view.contains(name))?;
-    snapshot.catalog.get(&name).map(|record| Arc::clone(&record.definition))
+/// The record of what a call names, if its definition mirrors arguments in headers. Nobody may be told of it yet.
+pub(crate) fn mirroring<'a>(call: &ToolCall, snapshot: &'a Snapshot) -> Option<&'a ToolRecord> {
+    let record = snapshot.catalog.get(&named(call, snapshot)?)?;
+    record.definition.mirrors().then_some(record)
 }
 
 fn named(call: &ToolCall, snapshot: &Snapshot) -> Option<ToolRef> {

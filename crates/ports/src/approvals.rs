@@ -15,9 +15,7 @@ pub trait Approvals: Send + Sync {
     /// All that are kept and can be read, oldest first.
     fn all(&self) -> BoxFuture<'_, Result<Vec<Approval>, Fault>>;
     /// What is kept and cannot be read. It is usable for nothing, and hides nothing else.
-    fn unreadable(&self) -> BoxFuture<'_, Result<Vec<Unreadable>, Fault>> {
-        Box::pin(async { Ok(Vec::new()) })
-    }
+    fn unreadable(&self) -> BoxFuture<'_, Result<Vec<Unreadable>, Fault>>;
     /// The canonical arguments of one, whole.
     fn arguments(&self, id: ApprovalId) -> BoxFuture<'_, Result<Option<String>, Fault>>;
 }

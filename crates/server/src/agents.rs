@@ -103,9 +103,10 @@ impl AgentFace {
         if let Presented::LocalPeer(peer) = &presented {
             tracing::debug!(uid = peer.uid, pid = peer.pid, agent = %peer.claim, "a local process asks");
         }
-        let caller = match self.door.identify(&presented).await {
+        let anything = !matches!(presented, Presented::Nothing);
+        let caller = match self.door.identify(presented).await {
             Ok(caller) => caller,
-            Err(denial) => return unauthorized(&presented, &denial),
+            Err(denial) => return unauthorized(anything, &denial),
         };
         listen::settle(&request);
         let accepts = head::accepts(request.headers());
@@ -122,8 +123,8 @@ impl AgentFace {
     }
 }
 
-fn unauthorized(presented: &Presented, denial: &Denial) -> Reply {
-    let presented = !matches!(presented, Presented::Nothing);
+/// `presented`: whether anything was.
+fn unauthorized(presented: bool, denial: &Denial) -> Reply {
     match denial.reason {
         Reason::Unauthenticated | Reason::InvalidCredential => {
             reply::unauthorized(presented, denial.reason.code(), &denial.public)

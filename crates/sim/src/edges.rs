@@ -9,7 +9,7 @@ use model::approval::{Approval, ApprovalId, ApprovalKey};
 use model::denial::{Denial, Reason};
 use model::ids::{CallId, Epoch};
 use ports::BoxFuture;
-use ports::approvals::Approvals;
+use ports::approvals::{Approvals, Unreadable};
 use ports::broker::{Broker, Lease, LeaseRequest};
 use ports::fault::Fault;
 use ports::snapshot::{Snapshot, Snapshots};
@@ -198,6 +198,10 @@ impl Approvals for SimApprovals {
     fn all(&self) -> BoxFuture<'_, Result<Vec<Approval>, Fault>> {
         let all = |disk: &Disk| disk.approvals.iter().map(|(kept, _)| kept.clone()).collect();
         Box::pin(std::future::ready(self.answer(all)))
+    }
+
+    fn unreadable(&self) -> BoxFuture<'_, Result<Vec<Unreadable>, Fault>> {
+        Box::pin(std::future::ready(self.answer(|_| Vec::new())))
     }
 
     fn arguments(&self, id: ApprovalId) -> BoxFuture<'_, Result<Option<String>, Fault>> {

@@ -37,8 +37,7 @@ impl Exchange<'_> {
     /// Compares the `Mcp-Param-*` headers with the arguments (MCP 2026-07-28, Transports), for a tool that the caller may
     /// know. Of annotations that break the rules nothing follows: no client may use such a tool by them.
     fn mirrored(&self, call: &ToolCall, headers: &HeaderMap) -> Result<(), ProtocolFault> {
-        let definition =
-            self.face.door.definition(&self.caller, call).filter(|definition| definition.mirrors());
+        let definition = self.face.door.mirroring(&self.caller, call);
         let Some(Ok(mirrored)) =
             definition.map(|definition| ParamHeaders::of_schema(definition.input_schema()))
         else {
@@ -204,7 +203,7 @@ impl Answering {
         Asked { era: self.era, method: self.method, server: &self.server }
     }
 
-    /// A modern client is told by the status, too, that a method does not exist (facts 1.5).
+    /// A modern client is told by the status, too, that a method does not exist (MCP 2026-07-28, Transports).
     fn status(&self, refused: &Refused) -> u16 {
         let unknown = self.method != Method::CallTool && refused.denial.reason == Reason::UnknownTool;
         if unknown && self.era == Era::Modern { 404 } else { 200 }

@@ -16,14 +16,12 @@ use sim::upstream::Plan;
 use sim::{Knobs, Node, World};
 
 use crate::setup::{
-    BY, POLICY, add, agent, at_peace, call, certify, certify_listed, policies, reader, ready, refusal, run,
-    server, sources, start, tool, words, world, writer,
+    BY, OPEN, POLICY, add, agent, at_peace, call, certify, certify_listed, policies, reader, ready, refusal,
+    run, server, sources, start, tool, words, world, writer,
 };
 
-const OPEN: &str = r#"{"id":"open"}"#;
-
 async fn valid(node: &Node, key: &Secret) -> bool {
-    node.door.identify(&Presented::Bearer(key.clone())).await.is_ok()
+    node.door.identify(Presented::Bearer(key.clone())).await.is_ok()
 }
 
 fn named(name: &model::tool::ToolRef, shown: Digest) -> CertifyNamed {
@@ -375,7 +373,7 @@ fn nobody_acts_as_a_local_agent_that_was_removed() {
         node.admin.add_local_agent(BY, local).await.unwrap();
         let peer = async |uid| {
             let peer = LocalPeer { uid, pid: None, claim: claim.clone() };
-            node.door.identify(&Presented::LocalPeer(peer)).await.is_ok()
+            node.door.identify(Presented::LocalPeer(peer)).await.is_ok()
         };
         assert_eq!([peer(1000).await, peer(1001).await, peer(0).await], [true, false, false]);
         node.admin.remove_agent(BY, &claim).await.unwrap();

@@ -13,11 +13,10 @@ use sim::edges::ApprovalsMood;
 use sim::{Knobs, Node, World};
 
 use crate::setup::{
-    BY, POLICY, add, agent, at_peace, call, certify, policies, ready, refusal, run, server, sources, tool,
-    words, world, writer,
+    BY, OPEN, POLICY, add, agent, at_peace, call, certify, policies, ready, refusal, run, server, sources,
+    tool, words, world, writer,
 };
 
-const OPEN: &str = r#"{"id":"open"}"#;
 const RUN: &str = "alpha__run_command";
 
 async fn bench() -> (Arc<World>, Node, Secret) {

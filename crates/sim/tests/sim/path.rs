@@ -461,8 +461,8 @@ fn noise_is_one_entry_in_ten_seconds_and_loses_no_count() {
         let (world, node, _) = bench(8).await;
         for _ in 0..350 {
             let wrong = Presented::Bearer(Secret::new("cgk_wrong".to_owned()));
-            assert!(node.door.identify(&wrong).await.is_err());
-            assert!(node.door.identify(&Presented::Nothing).await.is_err());
+            assert!(node.door.identify(wrong).await.is_err());
+            assert!(node.door.identify(Presented::Nothing).await.is_err());
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         node.door.noise().flush(node.door.ports(), true);

@@ -73,7 +73,7 @@ impl Actor {
             } else {
                 Presented::Bearer(self.key(name))
             };
-            let Ok(caller) = self.node.door.identify(&presented).await else { continue };
+            let Ok(caller) = self.node.door.identify(presented).await else { continue };
             if self.rng.chance(20) {
                 let endpoint =
                     if self.rng.chance(50) { Endpoint::All } else { Endpoint::Server(server("alpha")) };

@@ -129,7 +129,7 @@ pub(crate) async fn add(node: &Node, name: &str, groups: &[&str]) -> Secret {
 }
 
 pub(crate) async fn caller(node: &Node, key: &Secret) -> Caller {
-    node.door.identify(&Presented::Bearer(key.clone())).await.unwrap()
+    node.door.identify(Presented::Bearer(key.clone())).await.unwrap()
 }
 
 pub(crate) fn request(name: &str, arguments: &str) -> ToolCall {

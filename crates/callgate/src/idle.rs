@@ -1,4 +1,4 @@
-//! Whether anybody still uses the agents' face. Must never call it idle while a call is open.
+//! Whether anybody still uses the agents' face. Must never call it idle while a call is open or somebody listens.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -35,11 +35,11 @@ impl Attended {
         self.asked_millis.store(self.now(), Ordering::Relaxed);
     }
 
-    /// Resolves once nobody asked for that long and no call is open; never without a limit.
+    /// Resolves once nobody asked for that long, no call is open and nobody listens; never without a limit.
     pub(crate) async fn idle(&self, limit: Option<Duration>, door: &Door) {
         let Some(limit) = limit else { return std::future::pending().await };
         loop {
-            if door.open_calls().count() > 0 {
+            if door.open_calls().count() > 0 || self.face.is_listened_to() {
                 self.asked();
             }
             let unasked = self.now().saturating_sub(self.asked_millis.load(Ordering::Relaxed));

@@ -7,6 +7,7 @@ mod bodies;
 mod calls;
 mod legacy;
 mod modern;
+mod per_agent;
 mod sessions;
 mod streams;
 
@@ -86,6 +87,12 @@ impl AgentFace {
         let server = Implementation::new("callgate", settings.version.clone());
         let (sessions, streams, bodies) = (Sessions::default(), Streams::default(), Bodies::default());
         Arc::new(Self { door, settings, server, sessions, streams, bodies, shutdown })
+    }
+
+    /// Whether anybody listens on a stream that stays open.
+    #[must_use]
+    pub fn is_listened_to(&self) -> bool {
+        self.streams.any()
     }
 
     async fn route(&self, request: Request<Incoming>) -> Reply {

@@ -1,6 +1,8 @@
 //! Messages of the session revisions. A session is a convenience of the protocol: it must never stand in for the
 //! credential, which every request brings anew.
 
+use std::sync::Arc;
+
 use http::HeaderValue;
 use http::Request;
 use hyper::body::Incoming;
@@ -75,7 +77,7 @@ impl Exchange<'_> {
         }
     }
 
-    async fn legacy_request(&self, session: &std::sync::Arc<Session>, request: InboundRequest) -> Reply {
+    async fn legacy_request(&self, session: &Arc<Session>, request: InboundRequest) -> Reply {
         let method = request.method.clone();
         let (id, request) = match request.read(Era::Legacy) {
             Ok(read) => read,
@@ -88,9 +90,7 @@ impl Exchange<'_> {
                 shown.inspect(|shown| session.tell(*shown));
                 reply
             }
-            ClientRequest::Call(call) => {
-                self.call(Way::Legacy(std::sync::Arc::clone(session)), id, *call).await
-            }
+            ClientRequest::Call(call) => self.call(Way::Legacy(Arc::clone(session)), id, *call).await,
             ClientRequest::Initialize(_) | ClientRequest::Discover | ClientRequest::Listen(_) => {
                 let fault = ProtocolFault::method(Era::Legacy, &method).with_id(Some(id));
                 self.fault(fault, &method).await
@@ -100,20 +100,27 @@ impl Exchange<'_> {
 
     /// DELETE ends a session.
     pub(super) async fn delete(&self, request: &Request<Incoming>) -> Reply {
-        let values = HeaderValues::of(request.headers());
-        let claimed = match classify::session(&values.as_headers()) {
-            Ok(claimed) => claimed,
-            Err(fault) => return self.fault(fault, "").await,
+        let session = match self.session_of(request).await {
+            Ok(session) => session,
+            Err(refusal) => return *refusal,
         };
-        let now = self.face.door.ports().clock.elapsed();
-        let agent = &self.caller.principal().agent;
-        match self.face.sessions.find(claimed.id, agent, &self.endpoint, now) {
-            Some(session) => {
-                session.cancel_all();
-                self.face.sessions.remove(claimed.id);
-                reply::empty(204)
-            }
-            None => self.fault(ProtocolFault::session_unknown(), "").await,
+        session.cancel_all();
+        self.face.sessions.remove(&session);
+        reply::empty(204)
+    }
+
+    /// The session that a request without a message is about.
+    pub(super) async fn session_of(&self, request: &Request<Incoming>) -> Result<Arc<Session>, Box<Reply>> {
+        let values = HeaderValues::of(request.headers());
+        let found = classify::session(&values.as_headers()).and_then(|claimed| {
+            let now = self.face.door.ports().clock.elapsed();
+            let agent = &self.caller.principal().agent;
+            let found = self.face.sessions.find(claimed.id, agent, &self.endpoint, now);
+            found.ok_or_else(ProtocolFault::session_unknown)
+        });
+        match found {
+            Ok(session) => Ok(session),
+            Err(fault) => Err(Box::new(self.fault(fault, "").await)),
         }
     }
 }

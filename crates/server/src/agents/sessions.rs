@@ -154,8 +154,8 @@ impl Sessions {
     }
 
     /// Ends a session.
-    pub(super) fn remove(&self, id: &str) {
-        self.lock().remove(id);
+    pub(super) fn remove(&self, session: &Arc<Session>) {
+        self.lock().retain(|_, kept| !Arc::ptr_eq(kept, session));
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Box<str>, Arc<Session>>> {
@@ -189,7 +189,7 @@ mod tests {
         assert!(sessions.find("s", &agent("b"), &Endpoint::All, now).is_none());
         assert!(sessions.find("s", &agent("a"), &git, now).is_none());
         assert!(sessions.find("s", &agent("a"), &Endpoint::All, now + IDLE_MAX).is_none());
-        sessions.remove("s");
+        sessions.remove(&sessions.find("s", &agent("a"), &Endpoint::All, now).unwrap());
         assert!(sessions.find("s", &agent("a"), &Endpoint::All, now).is_none());
     }
 
@@ -214,12 +214,12 @@ mod tests {
         let second = session.stream();
         first.await;
         let mut second = Box::pin(second);
-        assert!(futures_are_pending(&mut second).await);
+        assert!(is_pending(&mut second).await);
         drop(session);
         second.await;
     }
 
-    async fn futures_are_pending(future: &mut (impl Future<Output = ()> + Unpin)) -> bool {
+    async fn is_pending(future: &mut (impl Future<Output = ()> + Unpin)) -> bool {
         tokio::select! {
             biased;
             () = future => false,

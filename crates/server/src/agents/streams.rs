@@ -2,8 +2,7 @@
 //! Subscriptions). Must never tell of anything but the caller's own view, nor outlive its credential by more than a
 //! keep-alive.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,56 +10,38 @@ use call::Watch;
 use http::Request;
 use hyper::body::Incoming;
 use mcp::answer;
-use mcp::classify;
 use mcp::fault::ProtocolFault;
 use mcp::jsonrpc::RequestId;
 use mcp::request::Listen;
 use mcp::sse;
 use model::denial::{Denial, Reason};
-use model::ids::AgentId;
 use tokio::sync::mpsc;
 
+use super::Exchange;
 use super::calls::{STREAM_AFTER, STREAM_QUEUE};
+use super::per_agent::{Held, PerAgent};
 use super::sessions::Session;
-use super::{Exchange, HeaderValues};
 use crate::listen::{Shutdown, stopped};
 use crate::reply::{self, Reply};
 
 /// Streams one agent may have open.
-const PER_AGENT_MAX: usize = 64;
+const PER_AGENT_MAX: u64 = 64;
 /// Between two notifications: a client asks for the whole list after each.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// How many streams each agent has open.
-#[derive(Clone, Default)]
-pub(super) struct Streams(Arc<Mutex<HashMap<AgentId, usize>>>);
+/// The streams that are open, by agent.
+pub(super) struct Streams(PerAgent);
 
-impl Streams {
-    /// None when the agent has as many as it may.
-    fn enter(&self, agent: &AgentId) -> Option<Place> {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = open.entry(agent.clone()).or_default();
-        (*count < PER_AGENT_MAX).then(|| {
-            *count += 1;
-            Place { streams: self.clone(), agent: agent.clone() }
-        })
+impl Default for Streams {
+    fn default() -> Self {
+        Self(PerAgent::new(PER_AGENT_MAX))
     }
 }
 
-struct Place {
-    streams: Streams,
-    agent: AgentId,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut open = self.streams.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = open.get(&self.agent).map_or(0, |count| count.saturating_sub(1));
-        if left == 0 {
-            open.remove(&self.agent);
-        } else {
-            open.insert(self.agent.clone(), left);
-        }
+impl Streams {
+    /// Whether anybody listens.
+    pub(super) fn any(&self) -> bool {
+        self.0.any()
     }
 }
 
@@ -70,15 +51,9 @@ impl Exchange<'_> {
         if !self.accepts.events {
             return reply::refusal(406, "not_acceptable", "accept `text/event-stream`");
         }
-        let values = HeaderValues::of(request.headers());
-        let claimed = match classify::session(&values.as_headers()) {
-            Ok(claimed) => claimed,
-            Err(fault) => return self.fault(fault, "").await,
-        };
-        let now = self.face.door.ports().clock.elapsed();
-        let agent = &self.caller.principal().agent;
-        let Some(session) = self.face.sessions.find(claimed.id, agent, &self.endpoint, now) else {
-            return self.fault(ProtocolFault::session_unknown(), "").await;
+        let session = match self.session_of(request).await {
+            Ok(session) => session,
+            Err(refusal) => return *refusal,
         };
         let begun = self.begin(session.told());
         match begun {
@@ -117,9 +92,9 @@ impl Exchange<'_> {
         }
     }
 
-    fn begin(&self, told: Option<model::digest::Digest>) -> Result<(Place, Watch), Denial> {
+    fn begin(&self, told: Option<model::digest::Digest>) -> Result<(Held, Watch), Denial> {
         let agent = &self.caller.principal().agent;
-        let place = self.face.streams.enter(agent).ok_or_else(|| {
+        let place = self.face.streams.0.hold(agent, 1).ok_or_else(|| {
             let text = format!("this agent has {PER_AGENT_MAX} streams open already; close one");
             Denial::new(Reason::LimitExceeded, text)
         })?;
@@ -142,7 +117,7 @@ struct Pump {
     watch: Watch,
     /// What is sent when other tools are shown; nothing when that was not asked for.
     message: Option<Bytes>,
-    _place: Place,
+    _place: Held,
 }
 
 /// Nobody listens any more, or nobody may.
@@ -213,17 +188,19 @@ async fn of_request(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::ids::AgentId;
 
     #[test]
     fn an_agent_has_so_many_streams_and_gets_the_places_back() {
         let (streams, agent) = (Streams::default(), AgentId::parse("ada").unwrap());
         let other = AgentId::parse("bob").unwrap();
-        let mut held: Vec<Place> = std::iter::from_fn(|| streams.enter(&agent)).take(1000).collect();
-        assert_eq!(held.len(), PER_AGENT_MAX);
-        assert!(streams.enter(&other).is_some(), "others have their own");
+        let mut held: Vec<Held> = std::iter::from_fn(|| streams.0.hold(&agent, 1)).take(1000).collect();
+        assert_eq!(held.len() as u64, PER_AGENT_MAX);
+        assert!(streams.0.hold(&other, 1).is_some(), "others have their own");
         held.pop();
-        assert!(streams.enter(&agent).is_some());
+        assert!(streams.0.hold(&agent, 1).is_some());
+        assert!(streams.any());
         held.clear();
-        assert!(streams.0.lock().unwrap().is_empty());
+        assert!(!streams.any());
     }
 }

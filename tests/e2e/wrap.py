@@ -320,7 +320,7 @@ def check_environment(results, setup):
         shim.end()
 
 
-SILENT_SECONDS = 32
+SILENT_SECONDS = 30
 
 
 def check_stopped_daemon(results, setup):
@@ -538,6 +538,23 @@ def check_identity(results, setup):
         require(code == 1 and "has no key" in err, err)
 
 
+def listener(path):
+    """A subscription as `ada`, of which nothing is heard but that it was granted."""
+    wanted = {"_meta": META, "notifications": {"toolsListChanged": True}}
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen", "params": wanted}).encode()
+    lines = ["POST /mcp/slow HTTP/1.1", "Host: localhost", "Content-Type: application/json", "Callgate-Agent: ada",
+             "Accept: application/json, text/event-stream", "MCP-Protocol-Version: 2026-07-28",
+             "Mcp-Method: subscriptions/listen", f"Content-Length: {len(body)}"]
+    stream = socket.socket(socket.AF_UNIX)
+    stream.settimeout(10)
+    stream.connect(str(path))
+    stream.sendall("\r\n".join([*lines, "", ""]).encode() + body)
+    seen = b""
+    while b"notifications/subscriptions/acknowledged" not in seen:
+        seen += stream.recv(4096) or require(False, f"not granted: {seen}")
+    return stream
+
+
 def check_idle(results, setup):
     """A daemon started on demand ends by itself when no client is there, and not before."""
     setup.close()
@@ -548,6 +565,15 @@ def check_idle(results, setup):
         threading.Event().wait(setup.idle * 2)
         require(setup.daemon() == first, "it ended under a client")
         shim.end()
+    with results.check("idle/stays-for-a-client-that-only-listens"):
+        shim = Wrapped(setup)
+        shim.initialize()
+        listening = listener(setup.gate.directory / "state" / "agents.sock")
+        shim.kill()
+        first = setup.daemon()
+        threading.Event().wait(setup.idle * 3)
+        require(setup.daemon() == first, "it ended under a client that listens")
+        listening.close()
     with results.check("idle/ends-without-clients"):
         lib.wait_for("the daemon to end", lambda: not setup.daemons(), setup.idle + 10)
         require("no client for a while" in setup.daemon_log(), setup.daemon_log()[-500:])

@@ -19,10 +19,13 @@ const AGENT: HeaderName = HeaderName::from_static("callgate-agent");
 /// Time for a sign of life.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 /// How often a daemon that is waited for is asked for one, ...
-const LOOK: Duration = Duration::from_secs(8);
+const LOOK: Duration = Duration::from_secs(7);
 /// ... and how often in a row it may owe it: a daemon that is stopped or hangs is noticed within 30 s, however long the
 /// call may take that is waited for.
-const MISSES_MAX: u32 = 3;
+const MISSES_MAX: u64 = 3;
+// Each miss, and finding out which process it is.
+const _: () =
+    assert!(MISSES_MAX * (LOOK.as_secs() + ANSWERS_WITHIN.as_secs()) + ANSWERS_WITHIN.as_secs() < 30);
 
 /// The way to one server through the daemon, as one agent.
 pub(super) struct Door {

@@ -2,6 +2,8 @@
 
 use std::io::IsTerminal as _;
 
+use model::ids::ToolName;
+use model::method::Method;
 use serde_json::{Value, json};
 
 use crate::cli::{CertifyTool, Output};
@@ -63,11 +65,23 @@ async fn unflagged(operator: &Operator, server: Option<&str>, yes: bool) -> Resu
     }
     note(&table(&plain));
     if !yes {
-        confirm(&format!("certify these {} tools as they are shown?", plain.len())).await?;
+        confirm(&format!("certify these {} as they are shown?", counted(&plain))).await?;
     }
     let answer = shown(operator, &plain).await?;
     left.extend_from_slice(list(&answer, "left"));
     Ok(json!({"certified": list(&answer, "certified"), "left": left}))
+}
+
+/// How many tools, and how many of the methods that are asked for beside them.
+pub(crate) fn counted(all: &[Value]) -> String {
+    let of = |one: &Value| ToolName::parse(text(one, "name")).ok().and_then(|name| Method::of(&name));
+    let methods = all.iter().filter(|one| of(one).is_some()).count();
+    let said = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    match (all.len() - methods, methods) {
+        (tools, 0) => said(tools, "tool"),
+        (0, methods) => said(methods, "method"),
+        (tools, methods) => format!("{} and {}", said(tools, "tool"), said(methods, "method")),
+    }
 }
 
 /// What a yes is asked for.
@@ -112,6 +126,16 @@ mod tests {
         let shown = table(&[tool]);
         assert!(shown.lines().next().is_some_and(|head| head.starts_with("TOOL")));
         assert_eq!(shown.lines().nth(1), Some("files__read  read  sha256:0123456789ab"));
+    }
+
+    #[test]
+    fn tools_and_methods_are_counted_apart() {
+        let all = ["read", "write", "mcp:resources/list", "mcp:resources/read", "mcp:prompts/list"];
+        let all = all.map(|name| json!({"name": name}));
+        let said = |from: usize, to: usize| counted(&all[from..to]);
+        assert_eq!(said(0, 5), "2 tools and 3 methods");
+        assert_eq!(said(1, 3), "1 tool and 1 method");
+        assert_eq!((said(0, 2).as_str(), said(2, 4).as_str()), ("2 tools", "2 methods"));
     }
 
     #[test]

@@ -140,7 +140,7 @@ async fn certify_all(operator: &Operator, around: &Around<'_>) -> Result<Vec<Str
     let mut certified = Vec::new();
     if !plain.is_empty() {
         show_plain(around, &plain);
-        if around.asking.agrees(&format!("certify these {} tools?", plain.len())).await? {
+        if around.asking.agrees(&format!("certify these {}?", certify::counted(&plain))).await? {
             certified.extend(certify_shown(operator, &plain).await?);
         }
     }

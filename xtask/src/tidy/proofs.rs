@@ -86,10 +86,27 @@ fn is_in(file: &TextFile, place: &str) -> bool {
     file.path == place || (file.path.ends_with(".rs") && (of_crate().is_some() || xtask()))
 }
 
-/// A function of Rust; in Python, a check's name as it is written.
+/// A test of Rust; in Python, a check's name as it is written.
 fn has(file: &TextFile, token: &str) -> bool {
-    let written = if file.path.ends_with(".py") { format!("\"{token}\"") } else { format!("fn {token}(") };
-    file.text.contains(&written)
+    if file.path.ends_with(".py") {
+        return file.text.contains(&format!("\"{token}\""));
+    }
+    let (lines, written) = (file.text.lines().collect::<Vec<_>>(), format!("fn {token}("));
+    let mut written = lines.iter().enumerate().filter(|(_, line)| line.contains(&written));
+    written.any(|(at, _)| is_run(&lines, at)) || is_listed(&file.text, token)
+}
+
+/// Whether a macro of this file makes a test of each name that is given to it, and this is one.
+fn is_listed(text: &str, token: &str) -> bool {
+    let named = format!("::{token},");
+    text.contains("$(#[test]") && text.lines().any(|line| line.ends_with(&named))
+}
+
+/// Whether the attributes above this line make a test of it; a property of `proptest!` has one, too.
+fn is_run(lines: &[&str], at: usize) -> bool {
+    let above = lines.iter().take(at).rev().map(|line| line.trim());
+    let mut attributes = above.take_while(|line| line.starts_with("#[") || line.starts_with("//"));
+    attributes.any(|line| line.starts_with("#[test]") || line.starts_with("#[tokio::test"))
 }
 
 #[cfg(test)]
@@ -102,7 +119,19 @@ mod tests {
             (2..=REQUIREMENTS_COUNT).map(|n| format!("| S{n} | what | where | no |\n")).collect();
         let files = [
             file("crates/a/src/lib.rs", "#[test]\nfn one_holds() {}\n"),
-            file("crates/ab/src/lib.rs", "#[test]\nfn two_holds() {}\n"),
+            file(
+                "crates/ab/src/lib.rs",
+                "#[tokio::test(start_paused = true)]\n// So.\nasync fn two_holds() {}\n",
+            ),
+            file(
+                "crates/b/src/lib.rs",
+                "#[test]\nfn one_holds() {}\n\nfn helps() {}\n// #[test]\nfn rests() {}\n",
+            ),
+            file(
+                "crates/b/tests/all.rs",
+                "macro_rules! suite {\n$(#[test]\nfn $test() {})*\n}\nsuite! {\n    m::is_run,\n}\n",
+            ),
+            file("crates/b/tests/m.rs", "pub fn is_run() {}\npub fn is_not_run() {}\n"),
             file("tests/e2e/x.py", "with results.check(f\"bad/{name}\"):\n"),
             file("docs/threats/a.md", threat),
             file(REQUIREMENTS, &format!("{row}{rest}")),
@@ -123,6 +152,8 @@ mod tests {
     #[test]
     fn tests_crates_and_files_that_do_not_exist_are_found() {
         assert_eq!(problems("**Proven by** `a`: `two_holds`.\n", ROW).len(), 1);
+        assert_eq!(problems("**Proven by** `b`: `helps`, `rests`, `one_holds`.\n", ROW).len(), 2);
+        assert_eq!(problems("**Proven by** `b`: `is_run`, `is_not_run`.\n", ROW).len(), 1);
         assert_eq!(problems("**Proven by** `c`: words.\n", ROW).len(), 1);
         assert_eq!(problems("**Proven by** `tests/e2e/y.py`.\n", ROW).len(), 1);
         assert_eq!(problems("", "| S1 | what | where | `tests/e2e/x.py`: `bad/` |\n").len(), 1);

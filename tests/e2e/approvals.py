@@ -97,10 +97,10 @@ def bytes_of(number):
 
 
 class OverWrap:
-    """The agent `ada`, through a shim; one era each."""
+    """An agent of this user, through a shim; one era each."""
 
-    def __init__(self, setup, modern):
-        self.shim, self.modern = Wrapped(setup, "--agent", "ada", "--server", "slow"), modern
+    def __init__(self, setup, name, modern):
+        self.shim, self.modern = Wrapped(setup, "--agent", name, "--server", "slow"), modern
         require("result" in self.shim.initialize(), "no session")
 
     def echo(self, **arguments):
@@ -338,12 +338,9 @@ def main():
     results = lib.Results("approvals")
     setup = Setup(options.binary, lib.scratch("approvals"))
     try:
-        ways = (("http", OverHttp(setup)), ("wrap-sessions", OverWrap(setup, False)), ("wrap-stateless", OverWrap(setup, True)))
-        for number, (name, agent) in enumerate(ways):
-            if number == 2:
-                setup.gate.json("agents", "add", "bea", "--local")
-                agent.shim = Wrapped(setup, "--agent", "bea", "--server", "slow")
-                agent.shim.initialize()
+        setup.gate.json("agents", "add", "bea", "--local")
+        sessions, stateless = OverWrap(setup, "ada", False), OverWrap(setup, "bea", True)
+        for name, agent in (("http", OverHttp(setup)), ("wrap-sessions", sessions), ("wrap-stateless", stateless)):
             with results.check(f"check_answers/{name}/ran"):
                 check_answers(results, setup, name, agent)
         checks = (check_real_client, check_no_agent_answers, check_record, check_status, check_gone, check_watch, check_list)

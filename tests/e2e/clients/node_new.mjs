@@ -3,6 +3,8 @@
 import { createRequire } from 'node:module';
 import { readFileSync } from 'node:fs';
 
+import { oneAsk } from './asks.mjs';
+
 const require = createRequire(`${process.env.CLIENT_MODULES}/index.js`);
 const { Client, StreamableHTTPClientTransport } = require('@modelcontextprotocol/client');
 const { StdioClientTransport } = require('@modelcontextprotocol/client/stdio');
@@ -35,22 +37,6 @@ async function oneCall(client, call) {
     return { result: await client.callTool({ name: call.name, arguments: call.arguments }) };
   } catch (error) {
     return { error: { code: error.code, message: error.message } };
-  }
-}
-
-async function oneAsk(client, { method, params }) {
-  const by = {
-    'resources/list': () => client.listResources(params),
-    'resources/templates/list': () => client.listResourceTemplates(params),
-    'resources/read': () => client.readResource(params),
-    'prompts/list': () => client.listPrompts(params),
-    'prompts/get': () => client.getPrompt(params),
-    'completion/complete': () => client.complete(params),
-  };
-  try {
-    return { result: await by[method]() };
-  } catch (error) {
-    return { error: { code: error.code ?? null, message: error.message } };
   }
 }
 

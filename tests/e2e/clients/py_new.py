@@ -7,10 +7,10 @@ import asyncio
 import json
 import sys
 
+from asks import one_ask, plain
 from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client
 from mcp.shared.exceptions import MCPError
-from mcp.types import PromptReference, ResourceTemplateReference
 
 MODES = {"legacy": "legacy", "auto": "auto", "modern": "2026-07-28"}
 
@@ -23,38 +23,11 @@ def target(job):
     return streamable_http_client(job["url"], http_client=create_mcp_http_client(headers=headers))
 
 
-def plain(model):
-    return model.model_dump(mode="json", by_alias=True, exclude_unset=True)
-
-
 async def one_call(client, call):
     try:
         return {"result": plain(await client.call_tool(call["name"], call["arguments"]))}
     except MCPError as error:
         return {"error": {"code": error.error.code, "message": error.error.message}}
-
-
-async def one_ask(client, ask):
-    params = ask["params"]
-    by = {
-        "resources/list": client.list_resources,
-        "resources/templates/list": client.list_resource_templates,
-        "resources/read": lambda: client.read_resource(params["uri"]),
-        "prompts/list": client.list_prompts,
-        "prompts/get": lambda: client.get_prompt(params["name"], params.get("arguments")),
-        "completion/complete": lambda: client.complete(
-            reference(params["ref"]), params["argument"], params.get("context", {}).get("arguments")
-        ),
-    }
-    try:
-        return {"result": plain(await by[ask["method"]]())}
-    except MCPError as error:
-        return {"error": {"code": error.error.code, "message": error.error.message}}
-
-
-def reference(ref):
-    kind = PromptReference if ref["type"] == "ref/prompt" else ResourceTemplateReference
-    return kind.model_validate(ref)
 
 
 async def main(job):
@@ -67,7 +40,7 @@ async def main(job):
             if cursor is None:
                 break
         calls = [await one_call(client, call) for call in job["calls"]]
-        asks = [await one_ask(client, ask) for ask in job.get("asks", [])]
+        asks = [await one_ask(client, ask, MCPError) for ask in job.get("asks", [])]
         offers = sorted(plain(client.server_capabilities))
         seen = {"protocol": client.protocol_version, "tools": tools, "calls": calls, "asks": asks, "offers": offers}
         print(json.dumps(seen))

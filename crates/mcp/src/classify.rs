@@ -1,4 +1,4 @@
-//! Which era a request belongs to, and whether its headers say what its body says (facts 2.2, 1.5).
+//! Which era a request belongs to, and whether its headers say what its body says (MCP 2026-07-28, Transports).
 //!
 //! Must never decide on a header: the body decides, headers are only compared with it.
 
@@ -113,7 +113,7 @@ pub struct Session<'a> {
 /// Decides where a posted message goes.
 ///
 /// # Errors
-/// [`ProtocolFault`] with the first thing wrong in the order of facts 1.5.
+/// [`ProtocolFault`] with the first thing wrong in the order of MCP (2026-07-28, Transports).
 pub fn classify<'a>(headers: &Headers<'a>, message: &Inbound) -> Result<Route<'a>, ProtocolFault> {
     let outcome = match message {
         Inbound::Request(request) if message.claim().is_some() => modern(headers, request).map(Route::Modern),
@@ -197,7 +197,7 @@ fn modern(headers: &Headers<'_>, request: &InboundRequest) -> Result<Envelope, P
     }
 }
 
-/// The member of `params` that `Mcp-Name` mirrors, by method (facts 1.3).
+/// The member of `params` that `Mcp-Name` mirrors, by method (MCP 2026-07-28, Transports).
 #[must_use]
 pub fn named_by(method: &str) -> Option<&'static str> {
     match method {

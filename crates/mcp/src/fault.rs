@@ -9,7 +9,7 @@ use crate::jsonrpc::{RequestId, RpcError, code, error_message};
 use crate::version::{Era, ProtocolVersion};
 use crate::write::Writer;
 
-/// A refusal on the protocol level: a JSON-RPC error and the HTTP status it travels under (facts 1.5, 1.6).
+/// A refusal on the protocol level: a JSON-RPC error and the HTTP status it travels under (MCP 2026-07-28, Transports).
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{}", error.message)]
 pub struct ProtocolFault {
@@ -77,7 +77,7 @@ impl ProtocolFault {
         Self::new(400, code::INVALID_PARAMS, message)
     }
 
-    /// The parameters of a known method are wrong. In band: status 200 (facts 1.20).
+    /// The parameters of a known method are wrong. In band: status 200, which MCP leaves open.
     #[must_use]
     pub fn params(message: impl Into<String>) -> Self {
         Self::new(200, code::INVALID_PARAMS, message)

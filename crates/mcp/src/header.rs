@@ -1,4 +1,5 @@
-//! Values of `Mcp-Name` and `Mcp-Param-*`: plain, or UTF-8 in Base64 between `=?base64?` and `?=` (facts 1.5).
+//! Values of `Mcp-Name` and `Mcp-Param-*`: plain, or UTF-8 in Base64 between `=?base64?` and `?=` (MCP 2026-07-28,
+//! Transports).
 //!
 //! Must never decode leniently: what is not exactly the sentinel is literal, what is and is broken is refused.
 

@@ -7,7 +7,7 @@ use model::json::{Json, RawJson};
 
 use crate::write::Writer;
 
-/// The error codes of MCP 2026-07-28 (facts 1.6). Application codes stay outside `-32768..=-32000`.
+/// The error codes of MCP 2026-07-28 (its Base Protocol). Application codes stay outside `-32768..=-32000`.
 pub mod code {
     /// Not JSON.
     pub const PARSE_ERROR: i64 = -32700;

@@ -1,4 +1,5 @@
-//! The `_meta` keys of MCP (facts 1.4) and what of them may pass. Must never let a key through that is not listed.
+//! The `_meta` keys of MCP (2026-07-28, Base Protocol) and what of them may pass. Must never let a key through that
+//! is not listed.
 
 use bytes::Bytes;
 use model::json::{Json, RawJson};

@@ -1,5 +1,5 @@
-//! `x-mcp-header`: arguments mirrored as `Mcp-Param-*` headers (facts 1.5). Must never trust a header: it is only
-//! ever compared with the body.
+//! `x-mcp-header`: arguments mirrored as `Mcp-Param-*` headers (MCP 2026-07-28, Transports). Must never trust a
+//! header: it is only ever compared with the body.
 
 #[cfg(test)]
 mod tests;

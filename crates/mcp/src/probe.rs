@@ -1,5 +1,5 @@
-//! Reads the answer to a `server/discover` probe: which era does this upstream speak (facts 2.3)? Must never take
-//! silence, 401 or 403 for an answer; those prove nothing and never reach this code.
+//! Reads the answer to a `server/discover` probe: which era does this upstream speak (MCP 2026-07-28,
+//! Versioning)? Must never take silence, 401 or 403 for an answer; those prove nothing and never reach this code.
 
 use model::json::Json;
 use model::limits::JsonLimits;

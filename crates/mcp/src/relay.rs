@@ -1,4 +1,4 @@
-//! An upstream's error as a client may see it (facts 1.6, 2.5, 2.6). Must never relay a code that speaks of the
+//! An upstream's error as a client may see it (MCP, Base Protocol). Must never relay a code that speaks of the
 //! conversation between Callgate and the upstream as if it were the client's.
 
 use crate::jsonrpc::{RpcError, code};

@@ -252,7 +252,7 @@ impl UpstreamResult {
         self.tree.member(name).map(|member| RawJson::slice(&self.text, &member.span))
     }
 
-    /// What kind of result it is; an absent `resultType` means complete (facts 1.2).
+    /// What kind of result it is; an absent `resultType` means complete (MCP 2026-07-28, Base Protocol).
     #[must_use]
     pub fn kind(&self) -> ResultKind {
         match self.tree.get("resultType") {

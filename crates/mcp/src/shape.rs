@@ -1,4 +1,4 @@
-//! Turns an upstream's result or tool definition into what a client of either era expects (facts 2.5, 2.6).
+//! Turns an upstream's result or tool definition into what a client of either era expects (MCP, Tools).
 //!
 //! Must never re-write a leaf: members are kept, dropped, or added whole. Nothing to change costs nothing.
 

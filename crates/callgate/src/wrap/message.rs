@@ -88,7 +88,7 @@ fn kind(tree: &Json, method: Option<&str>, params: Option<&Json>) -> Kind {
     }
 }
 
-/// The headers that repeat the body (facts 1.5). A value no header can hold is left out, which the door refuses.
+/// The headers that repeat the body (MCP 2026-07-28, Transports). A value no header can hold is left out, which the door refuses.
 fn mirrored(claim: &Json, method: Option<&str>, params: Option<&Json>) -> HeaderMap {
     let member = method.and_then(classify::named_by);
     let name = member.and_then(|member| params?.get(member)?.as_str());

@@ -1,4 +1,4 @@
-//! The classifier, step by step (facts 2.2), and the order of its checks (facts 1.5).
+//! The classifier, step by step, and the order of its checks (MCP 2026-07-28, Transports).
 
 use bytes::Bytes;
 use model::limits::JsonLimits;

@@ -1,4 +1,5 @@
-//! What the envelope takes and refuses: the parser-differential list of facts 4, S34 to S40.
+//! What the envelope takes and refuses: what parsers read differently, S34 to S40 of
+//! docs/threats/mcp-requirements.md.
 
 use proptest::prelude::*;
 

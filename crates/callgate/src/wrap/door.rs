@@ -20,9 +20,12 @@ const AGENT: HeaderName = HeaderName::from_static("callgate-agent");
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 /// How often a daemon that is waited for is asked for one, ...
 const LOOK: Duration = Duration::from_secs(7);
-/// ... and how often in a row it may owe it: a daemon that is stopped or hangs is noticed within 30 s, however long the
-/// call may take that is waited for.
+/// ... and how often in a row it may owe it when its process is stopped: that is noticed within 30 s, however long the call
+/// may take that is waited for.
 const MISSES_MAX: u64 = 3;
+/// One that runs may only be slow, or so busy that nobody else is let in: what is under way is not given up for that until
+/// this many, some six minutes.
+const HANGS_AFTER: u64 = 40;
 // Each miss, and finding out which process it is.
 const _: () =
     assert!(MISSES_MAX * (LOOK.as_secs() + ANSWERS_WITHIN.as_secs()) + ANSWERS_WITHIN.as_secs() < 30);
@@ -85,10 +88,21 @@ impl Door {
     /// Resolves once the daemon owes several signs of life; with its process, if that can be told.
     async fn silence(&self) -> Option<i32> {
         let mut misses = 0;
-        while misses < MISSES_MAX {
+        loop {
             tokio::time::sleep(LOOK).await;
             misses = if self.answers().await { 0 } else { misses + 1 };
+            if misses < MISSES_MAX {
+                continue;
+            }
+            let process = self.process().await;
+            if misses >= HANGS_AFTER || process.is_some_and(is_stopped) {
+                return process;
+            }
         }
+    }
+
+    /// Whose socket it is.
+    async fn process(&self) -> Option<i32> {
         let stream = tokio::time::timeout(ANSWERS_WITHIN, self.connect()).await.ok()?.ok()?;
         stream.peer_cred().ok()?.pid()
     }
@@ -156,6 +170,12 @@ impl Door {
         let text = "the agents' socket is answered by another user's process; nothing was sent";
         Err(DoorFault::Unusable(text.to_owned()))
     }
+}
+
+/// Whether a process is stopped, by a signal or by who traces it (proc(5), `stat`). One that cannot be told is not.
+pub(super) fn is_stopped(process: i32) -> bool {
+    let state = std::fs::read_to_string(format!("/proc/{process}/stat"));
+    state.is_ok_and(|text| text.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['T', 't'])))
 }
 
 /// Whether the process that answers is this user's, or the system's. One that cannot be told is not.

@@ -11,7 +11,7 @@ use model::limits::JsonLimits;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::daemon::Daemon;
-use super::door::{Answer, Door, DoorFault};
+use super::door::{Answer, Door, DoorFault, is_stopped};
 use super::lines::Output;
 use super::message::{Kind, Message};
 use super::open::Open;
@@ -278,11 +278,13 @@ fn words(fault: DoorFault) -> String {
         DoorFault::Lost => LOST.to_owned(),
         DoorFault::Silent(process) => {
             let (who, fix) = match process {
+                Some(process) if is_stopped(process) => (
+                    format!("the callgate daemon, process {process},"),
+                    format!("it is stopped: `kill -CONT {process}` lets it go on"),
+                ),
                 Some(process) => (
                     format!("the callgate daemon, process {process},"),
-                    format!(
-                        "`kill -CONT {process}` lets it go on if it is stopped, `kill -KILL {process}` ends it"
-                    ),
+                    "look into `daemon.log` before you end it".to_owned(),
                 ),
                 None => ("the callgate daemon".to_owned(), "end it, then try again".to_owned()),
             };

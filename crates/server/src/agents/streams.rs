@@ -104,9 +104,13 @@ impl Exchange<'_> {
 
     async fn stream_refused(&self, denial: Denial, method: &str) -> Reply {
         let (code, text) = (denial.reason.code(), denial.public.clone());
-        let status = if denial.reason == Reason::LimitExceeded { 429 } else { 503 };
+        if denial.reason == Reason::LimitExceeded {
+            // A client that tries again and again fills no record.
+            self.face.door.noise().count(denial.reason, self.face.door.ports());
+            return reply::refusal(429, code, &text);
+        }
         match self.recorded(method, denial).await {
-            Ok(()) => reply::refusal(status, code, &text),
+            Ok(()) => reply::refusal(503, code, &text),
             Err(refusal) => *refusal,
         }
     }

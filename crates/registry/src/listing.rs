@@ -1,4 +1,5 @@
-//! What a server offers: one whole `tools/list`, read element by element, and the methods it declares. Must never drop a tool silently: each is read or reported.
+//! What a server offers: one whole `tools/list`, read element by element, and the methods it declares. Must never drop a
+//! tool silently: each is read or reported.
 
 use std::collections::HashMap;
 use std::sync::Arc;

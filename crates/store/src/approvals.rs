@@ -17,6 +17,7 @@ use ports::fault::Fault;
 use ports::record::CommitFault;
 use rusqlite::{Connection, Params, Row};
 
+use crate::connection;
 use crate::sql::{self, uint};
 
 /// Does a step, or says why it cannot be done; then nothing of it is.
@@ -25,16 +26,28 @@ pub(crate) fn take(
     step: &ApprovalStep,
     now: Micros,
 ) -> rusqlite::Result<Result<(), CommitFault>> {
-    match step {
+    overwriting(connection, || match step {
         ApprovalStep::Ask(asking) => ask(connection, asking, now),
         ApprovalStep::Answer(answering) => answer(connection, answering),
         ApprovalStep::Use(using) => act(connection, using, now),
         ApprovalStep::Forget(id) => forget(connection, *id, now).map(Ok),
-    }
+    })
+}
+
+/// Writes to this table, with what is deleted or moved in its pages overwritten: arguments of calls are among it. Its
+/// pages are no other table's, and those are written without, for it costs every commit.
+fn overwriting<T>(
+    connection: &Connection,
+    write: impl FnOnce() -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    connection::overwrite(connection, true)?;
+    let written = write();
+    connection::overwrite(connection, false)?;
+    written
 }
 
 fn ask(connection: &Connection, asking: &Asking, now: Micros) -> rusqlite::Result<Result<(), CommitFault>> {
-    sweep(connection, now)?;
+    drop_over(connection, now)?;
     let asked = &asking.approval;
     let earlier = of_key(connection, &asked.key)?;
     if earlier.is_some_and(|earlier| !earlier.is_ok_and(|earlier| earlier.may_be_asked_anew(now))) {
@@ -93,13 +106,19 @@ fn forget(connection: &Connection, id: ApprovalId, now: Micros) -> rusqlite::Res
 
 /// Nothing is kept for long after it is over. How many were deleted.
 pub(crate) fn sweep(connection: &Connection, now: Micros) -> rusqlite::Result<usize> {
+    overwriting(connection, || drop_over(connection, now))
+}
+
+fn drop_over(connection: &Connection, now: Micros) -> rusqlite::Result<usize> {
     let before = now.plus_seconds(-KEPT_SECONDS).0;
     sql::APPROVAL_SWEEP.prepare(connection)?.execute((before,))
 }
 
 /// What an agent has ends with it.
 pub(crate) fn end(connection: &Connection, agent: &AgentId, at: Micros) -> rusqlite::Result<()> {
-    sql::APPROVAL_END.prepare(connection)?.execute((agent.as_str(), at.0)).map(drop)
+    overwriting(connection, || {
+        sql::APPROVAL_END.prepare(connection)?.execute((agent.as_str(), at.0)).map(drop)
+    })
 }
 
 /// Writes the next state; when there is none, what was asked for cannot be done.

@@ -20,8 +20,7 @@ pub(crate) fn writer(path: &Path) -> Result<Connection, OpenFault> {
     let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, WRITER_CACHE_KIB)?;
     let fault = |problem| OpenFault::Sqlite { path: path.to_path_buf(), problem };
     // Checkpoints are asked for, between commits: never part of one that somebody waits for in place.
-    // What is deleted is overwritten: arguments of calls are among it.
-    for (name, value) in [("synchronous", 2), ("wal_autocheckpoint", 0), ("secure_delete", 1)] {
+    for (name, value) in [("synchronous", 2), ("wal_autocheckpoint", 0)] {
         set(&connection, name, value).map_err(fault)?;
     }
     let mode: String =
@@ -35,6 +34,11 @@ pub(crate) fn writer(path: &Path) -> Result<Connection, OpenFault> {
             what: format!("asked for journal mode `wal` with synchronous 2, got `{mode}` with {level}"),
         }),
     }
+}
+
+/// Whether what is deleted from now on is overwritten (SQLite, `PRAGMA secure_delete`).
+pub(crate) fn overwrite(writer: &Connection, deleted: bool) -> rusqlite::Result<()> {
+    set(writer, "secure_delete", deleted.into())
 }
 
 /// Moves the whole write-ahead log into the database and empties its file, unless somebody reads just now.

@@ -38,6 +38,23 @@ fn arguments_are_gone_from_the_files_once_their_time_is_over_though_nobody_asks(
     assert_eq!(std::fs::metadata(data.join("callgate.db-wal")).unwrap().len(), 0);
 }
 
+/// Rows move between pages as others come and go, and other tables are written in between.
+#[test]
+fn of_many_arguments_nothing_is_left_in_any_page() {
+    let place = TempDir::new();
+    let data = place.file().parent().unwrap().to_path_buf();
+    let store = place.open();
+    for number in 1..=300u128 {
+        // Not in the order of their ids, so that pages split in the middle.
+        let id = number * 7919 % 1009;
+        ask(&*store, id, key(id, usize::try_from(number / 30).unwrap())).unwrap();
+        wait(store.stage(item(intent(10_000 + number, 1), Expect::Nothing)).unwrap()).unwrap();
+    }
+    wait(store.sweep(GONE)).unwrap();
+    assert!(wait(store.all()).unwrap().is_empty());
+    assert!(!shown_by_a_file(&data), "a page still shows arguments");
+}
+
 #[test]
 fn commits_sweep_too_and_so_does_the_next_start() {
     let place = TempDir::new();

@@ -16,10 +16,11 @@ use model::task::Task;
 use ports::Ports;
 use ports::fault::Fault;
 use ports::identity::Presented;
-use ports::upstream::{Answer, Progress};
+use ports::upstream::Answer;
 use registry::Definition;
 use tokio::sync::mpsc;
 
+use crate::exchange::Passing;
 use crate::identified::Caller;
 use crate::listings::Listings;
 use crate::noise::Noise;
@@ -32,8 +33,8 @@ use crate::sequencer::Sequencers;
 use crate::supervise::Supervised;
 use crate::view::Views;
 
-/// Progress events that wait for a slow connection; more are dropped, never the terminal.
-const PROGRESS_QUEUE: usize = 32;
+/// What waits for a slow connection; more is dropped, never the terminal.
+const PASSING_QUEUE: usize = 32;
 
 /// The door: ports, limits, and the state this node keeps for calls.
 pub struct Door {
@@ -60,8 +61,8 @@ pub enum Finished {
 pub struct CallHandle {
     /// The call.
     pub id: CallId,
-    /// Progress as it passes. Closed when the call ends.
-    pub progress: mpsc::Receiver<Progress>,
+    /// What passes while the call is open. Closed when it ends.
+    pub passing: mpsc::Receiver<Passing>,
     /// The end. Until [`Self::detach`] the call only goes on while this is polled.
     pub done: Supervised<Finished>,
     cancel: CancelToken,
@@ -146,12 +147,12 @@ impl Door {
         let stamp = self.stamp()?;
         let resolved = self.resolve(stamp, caller, call).await?;
         let cancel = CancelToken::default();
-        let (progress_in, progress) = mpsc::channel(PROGRESS_QUEUE);
+        let (passing_in, passing) = mpsc::channel(PASSING_QUEUE);
         let door = Arc::clone(self);
         let token = cancel.clone();
-        let rest = Box::pin(async move { door.decide_and_run(resolved, token, progress_in).await });
+        let rest = Box::pin(async move { door.decide_and_run(resolved, token, passing_in).await });
         let done = Supervised::new(rest, Arc::clone(&self.ports.spawner));
-        Ok(CallHandle { id: stamp.id, progress, done, cancel })
+        Ok(CallHandle { id: stamp.id, passing, done, cancel })
     }
 
     /// Records that a request of a verified caller was refused by the edge.

@@ -3,21 +3,50 @@
 use std::sync::Arc;
 
 use model::denial::Reason;
-use ports::upstream::{Answer, Forward, Progress, ResultStream, Sent, UpstreamEvent, UpstreamFault};
+use model::ids::ServerName;
+use ports::upstream::{
+    Answer, Forward, LogMessage, Progress, Question, ResultStream, Sent, UpstreamEvent, UpstreamFault,
+};
 use tokio::sync::mpsc;
 
 use crate::driver::Door;
+use crate::identified::Caller;
 use crate::open_calls::{CancelToken, Told};
+use crate::question::{Between, Pending, Round};
+
+/// Times a server may ask during one call. Clients of the protocol stop after ten.
+const ROUNDS_MAX: u32 = 16;
+
+/// What passes to the client while its call is open.
+#[derive(Debug)]
+pub enum Passing {
+    /// Progress. May be lost when the connection is slow.
+    Progress(Progress),
+    /// A log message. May be lost when the connection is slow.
+    Log(LogMessage),
+    /// The server asks before it goes on.
+    Asks(Round),
+}
 
 /// The open upstream call.
 pub(crate) struct Exchange {
     pub(crate) door: Arc<Door>,
+    pub(crate) caller: Caller,
+    pub(crate) server: ServerName,
     pub(crate) cancel: CancelToken,
-    pub(crate) progress: mpsc::Sender<Progress>,
+    pub(crate) passing: mpsc::Sender<Passing>,
+}
+
+/// What happened while a call was open.
+enum Happened {
+    TakenAway(Reason),
+    Event(UpstreamEvent),
+    Replied(Vec<ports::upstream::Reply>),
 }
 
 impl Exchange {
-    /// `stands` says whether the policies in force permit the call still; asked when they were replaced.
+    /// `stands` says whether the policies in force permit the call still; asked when they were replaced, and before an
+    /// answer of the client goes on.
     pub(crate) async fn run(
         self,
         forward: Forward,
@@ -33,18 +62,74 @@ impl Exchange {
             reason = self.taken_away(&stands) => return Err(stopped(reason)),
             opened = opening => opened?,
         };
-        loop {
-            tokio::select! {
-                biased;
+        let (mut pending, mut rounds) = (None, 0);
+        let end = loop {
+            match self.happening(&mut stream, &mut pending, &stands).await {
                 // First: what was taken away is not answered, and no flood of events keeps it from being heard.
-                reason = self.taken_away(&stands) => return Err(stop(stream, reason).await),
-                event = stream.next() => match event {
-                    UpstreamEvent::Done(result) => return result,
-                    // A full queue means a slow connection: progress is advice and may be dropped.
-                    UpstreamEvent::Progress(progress) => drop(self.progress.try_send(progress)),
-                },
+                Happened::TakenAway(reason) => break Err(stop(&mut stream, reason).await),
+                Happened::Event(UpstreamEvent::Done(result)) => break result,
+                // A full queue means a slow connection: these are advice and may be dropped.
+                Happened::Event(UpstreamEvent::Progress(progress)) => self.tell(Passing::Progress(progress)),
+                Happened::Event(UpstreamEvent::Log(message)) => self.tell(Passing::Log(message)),
+                Happened::Event(UpstreamEvent::Asks(questions)) => {
+                    rounds += 1;
+                    if rounds > ROUNDS_MAX || pending.is_some() {
+                        stream.cancel().await;
+                        break Err(asks_too_much());
+                    }
+                    pending = self.ask(&mut stream, questions).await;
+                }
+                Happened::Replied(replies) => {
+                    let Some(asked) = pending.take() else { continue };
+                    let replies = self.door.settle(asked, replies).await;
+                    if !stands() {
+                        break Err(stop(&mut stream, Reason::Revoked).await);
+                    }
+                    stream.answer(replies).await;
+                }
+            }
+        };
+        if let Some(unanswered) = pending {
+            self.door.settle(unanswered, Vec::new()).await;
+        }
+        end
+    }
+
+    async fn happening(
+        &self,
+        stream: &mut Box<dyn ResultStream>,
+        pending: &mut Option<Pending>,
+        stands: &(impl Fn() -> bool + Send),
+    ) -> Happened {
+        tokio::select! {
+            biased;
+            reason = self.taken_away(stands) => Happened::TakenAway(reason),
+            event = stream.next() => Happened::Event(event),
+            // Nobody is left to answer: so the server is told.
+            replies = replied(pending) => Happened::Replied(replies.unwrap_or_default()),
+        }
+    }
+
+    /// Brings questions to the client. What is left to wait for, unless nothing of it may be asked or nobody listens.
+    async fn ask(&self, stream: &mut Box<dyn ResultStream>, questions: Vec<Question>) -> Option<Pending> {
+        let between = Between { caller: &self.caller, server: &self.server, cancel: &self.cancel };
+        let (pending, round) = self.door.ask_client(&between, questions).await;
+        match round {
+            // Should nobody take it, it is dropped, and that is heard as no answer.
+            Some(round) => {
+                let _unheard = self.passing.send(Passing::Asks(round)).await;
+                Some(pending)
+            }
+            None => {
+                let replies = self.door.settle(pending, Vec::new()).await;
+                stream.answer(replies).await;
+                None
             }
         }
+    }
+
+    fn tell(&self, passing: Passing) {
+        drop(self.passing.try_send(passing));
     }
 
     /// Resolves when the call has to stop.
@@ -59,11 +144,25 @@ impl Exchange {
     }
 }
 
-async fn stop(mut stream: Box<dyn ResultStream>, reason: Reason) -> UpstreamFault {
+/// The client's answer; never, when nothing was asked. `None`: nobody will answer.
+async fn replied(pending: &mut Option<Pending>) -> Option<Vec<ports::upstream::Reply>> {
+    match pending {
+        Some(pending) => (&mut pending.answer).await.ok(),
+        None => std::future::pending().await,
+    }
+}
+
+async fn stop(stream: &mut Box<dyn ResultStream>, reason: Reason) -> UpstreamFault {
     stream.cancel().await;
     stopped(reason)
 }
 
 fn stopped(reason: Reason) -> UpstreamFault {
     UpstreamFault { sent: Sent::Maybe, reason, private: "cancelled while the call was open".to_owned() }
+}
+
+fn asks_too_much() -> UpstreamFault {
+    let private =
+        format!("it asks more than {ROUNDS_MAX} times during one call, or again before it is answered");
+    UpstreamFault { sent: Sent::Maybe, reason: Reason::UpstreamViolation, private }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use model::client::ClientCapabilities;
 use model::limits::CallLimits;
 use ports::broker::Lease;
 use ports::upstream::Forward;
@@ -17,8 +18,8 @@ pub struct Leased {
 
 impl Leased {
     /// → forwarded: splits into what leaves and what stays. The only place in the product that makes a
-    /// [`Forward`].
-    pub(crate) fn forward(self, limits: &CallLimits) -> (Forwarded, Forward) {
+    /// [`Forward`]. `client` is what the server may be told of the client's abilities.
+    pub(crate) fn forward(self, limits: &CallLimits, client: ClientCapabilities) -> (Forwarded, Forward) {
         let call = self.intended.permitted.resolved.call();
         let forward = Forward {
             call: self.intended.permitted.resolved.stamp().id,
@@ -27,8 +28,11 @@ impl Leased {
             arguments: call.arguments_raw.clone(),
             trace: call.meta.trace.clone(),
             wants_progress: call.meta.wants_progress,
+            client,
+            log: call.meta.log,
             lease: self.lease,
             deadline: Duration::from_millis(limits.upstream_millis_max),
+            answer_within: Duration::from_millis(limits.answer_millis_max),
             bytes_max: limits.result_bytes_max,
         };
         (Forwarded { intended: self.intended }, forward)

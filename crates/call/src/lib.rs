@@ -20,6 +20,7 @@ pub mod list;
 pub mod listings;
 pub mod noise;
 pub mod open_calls;
+mod question;
 pub mod received;
 pub mod recorded;
 mod refuse;
@@ -34,8 +35,10 @@ pub mod view;
 mod watch;
 
 pub use driver::{CallHandle, Door, Finished, Refused};
+pub use exchange::Passing;
 pub use identified::Caller;
 pub use list::{Listed, ListedTool};
+pub use question::Round;
 pub use revoke::Revoker;
 pub use supervise::Supervised;
 pub use watch::Watch;

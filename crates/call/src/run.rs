@@ -12,14 +12,13 @@ use ports::approvals::{ApprovalStep, Using};
 use ports::broker::{Lease, LeaseRequest};
 use ports::fault::Fault;
 use ports::record::{CommitFault, Expect, Item};
-use ports::upstream::Progress;
 use tokio::sync::mpsc;
 
 use crate::approved::Evidence;
 use crate::ask::Chosen;
 use crate::decided::Permitted;
 use crate::driver::{Door, Finished, micros};
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Passing};
 use crate::forwarded::UntrustedResult;
 use crate::intended::Intended;
 use crate::labelled::Labelled;
@@ -45,14 +44,14 @@ impl Door {
         self: &Arc<Self>,
         resolved: Resolved,
         cancel: CancelToken,
-        progress: mpsc::Sender<Progress>,
+        passing: mpsc::Sender<Passing>,
     ) -> Finished {
         // Listed as open before anything is staged: a revocation that commits after this call's intent finds it.
         let (id, tool) = (resolved.stamp().id, resolved.tool().name.clone());
         let _open = self.open.enter(id, resolved.principal(), tool, cancel.clone());
         let place = Place::of(&resolved.bound);
         match CatchPanic::new(self.permit(resolved, &cancel)).await {
-            Ok(Ok((intended, _reservation))) => self.run(*intended, cancel, progress).await,
+            Ok(Ok((intended, _reservation))) => self.run(*intended, cancel, passing).await,
             Ok(Err(refused)) => Finished::Refused(refused),
             Err(_) => {
                 let denial = Denial::indeterminate("a panic while the call was decided");
@@ -62,7 +61,7 @@ impl Door {
     }
 
     /// States 5 to 7: decides until the facts hold still for as long as a commit takes.
-    async fn permit(
+    pub(crate) async fn permit(
         &self,
         mut resolved: Resolved,
         cancel: &CancelToken,
@@ -166,14 +165,14 @@ impl Door {
         self: &Arc<Self>,
         intended: Intended,
         cancel: CancelToken,
-        progress: mpsc::Sender<Progress>,
+        passing: mpsc::Sender<Passing>,
     ) -> Finished {
         let resolved = &intended.permitted.resolved;
         let id = resolved.stamp().id;
         let server = resolved.tool().name.server.clone();
         let request = LeaseRequest { call: id, task: resolved.task().id.clone(), server };
         let started = self.ports.clock.elapsed();
-        let labelled = self.send(intended, &request, cancel, progress).await;
+        let labelled = self.send(intended, &request, cancel, passing).await;
         let upstream_micros = micros(self.ports.clock.elapsed().saturating_sub(started));
         let finished = self.record_outcome(id, labelled, upstream_micros).await;
         // The outcome is recorded: a panic in giving the lease back takes nothing from the caller.
@@ -187,7 +186,7 @@ impl Door {
         intended: Intended,
         request: &LeaseRequest,
         cancel: CancelToken,
-        progress: mpsc::Sender<Progress>,
+        passing: mpsc::Sender<Passing>,
     ) -> Labelled {
         let lease = match self.lease(&intended, request, &cancel).await {
             Ok(lease) => lease,
@@ -195,8 +194,12 @@ impl Door {
                 return Labelled { intended, result: UntrustedResult::NotSent(reason, why) };
             }
         };
-        let (forwarded, forward) = intended.lease(lease).forward(&self.limits);
-        let exchange = Exchange { door: Arc::clone(self), cancel, progress };
+        let resolved = &intended.permitted.resolved;
+        let caller = resolved.bound.identified.caller.clone();
+        let server = resolved.tool().name.server.clone();
+        let client = self.askable(&caller, resolved.task(), &server, resolved.call().meta.client);
+        let (forwarded, forward) = intended.lease(lease).forward(&self.limits, client);
+        let exchange = Exchange { door: Arc::clone(self), caller, server, cancel, passing };
         let stands = || self.stands(&forwarded.intended);
         let result = match CatchPanic::new(exchange.run(forward, stands)).await {
             Ok(result) => result.into(),
@@ -235,7 +238,12 @@ impl Door {
         intended.permitted.stands_under(policy, self.ports.clock.now())
     }
 
-    async fn record_outcome(&self, id: CallId, labelled: Labelled, upstream_micros: u64) -> Finished {
+    pub(crate) async fn record_outcome(
+        &self,
+        id: CallId,
+        labelled: Labelled,
+        upstream_micros: u64,
+    ) -> Finished {
         let (body, salts) = (labelled.outcome(upstream_micros), labelled.salts());
         let epoch = self.ports.snapshots.current().epoch;
         let entry = Entry { at: self.ports.clock.now(), epoch, body: Body::Outcome(body) };

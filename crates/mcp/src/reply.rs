@@ -288,6 +288,8 @@ impl UpstreamResult {
             Method::ListPrompts => list("prompts"),
             Method::GetPrompt => list("messages"),
             Method::Complete => matches!(self.tree.get("completion"), Some(Json::Object(_))),
+            // No server answers what servers ask.
+            Method::Elicit | Method::Sample | Method::ListRoots => false,
         }
     }
 
@@ -297,7 +299,7 @@ impl UpstreamResult {
         let capabilities = self.tree.get("capabilities");
         let has = |name: &str| capabilities.and_then(|all| all.get(name)).is_some();
         let behind = |method: &Method| match method {
-            Method::CallTool => false,
+            Method::CallTool | Method::Elicit | Method::Sample | Method::ListRoots => false,
             Method::ListResources | Method::ListTemplates | Method::ReadResource => has("resources"),
             Method::ListPrompts | Method::GetPrompt => has("prompts"),
             Method::Complete => has("completions"),

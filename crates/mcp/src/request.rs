@@ -210,7 +210,7 @@ impl Parameters {
             },
         };
         let trace = meta::trace(meta, &self.text);
-        Ok((CallMeta { wants_progress: token.is_some(), trace }, token))
+        Ok((CallMeta { wants_progress: token.is_some(), trace, ..CallMeta::default() }, token))
     }
 
     fn list_tools(self) -> Result<ClientRequest, String> {
@@ -278,6 +278,7 @@ const fn carried(method: Method) -> &'static [&'static str] {
         Method::ReadResource => &["uri"],
         Method::GetPrompt => &["name", "arguments"],
         Method::Complete => &["ref", "argument", "context"],
+        Method::Elicit | Method::Sample | Method::ListRoots => &[],
     }
 }
 

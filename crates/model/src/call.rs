@@ -1,5 +1,6 @@
 //! One request to use a tool, bounded and canonical. Must never carry the client's envelope, only its leaves.
 
+use crate::client::{ClientCapabilities, LogLevel};
 use crate::digest::Digest;
 use crate::ids::ServerName;
 use crate::json::{Json, RawJson};
@@ -32,13 +33,17 @@ pub struct ToolCall {
     pub meta: CallMeta,
 }
 
-/// The parts of `params._meta` that may pass: a progress token to answer under, trace context to carry on.
+/// What comes with a request beside its arguments: what the client can do, what it wants to hear, trace context.
 #[derive(Clone, Debug, Default)]
 pub struct CallMeta {
     /// True when the client asked for progress. Its token stays at the edge; upstream gets one of ours.
     pub wants_progress: bool,
     /// Members to splice into the upstream `_meta`, raw: `traceparent`, `tracestate`, `baggage`.
     pub trace: Vec<(Box<str>, RawJson)>,
+    /// What the server may ask of the client while the call is open.
+    pub client: ClientCapabilities,
+    /// From which level on the client wants log messages of this call; none, when it did not ask for any.
+    pub log: Option<LogLevel>,
 }
 
 /// Identifies what an approval can be bound to: tool definition and arguments, nothing else.

@@ -7,6 +7,7 @@ pub mod agent_key;
 pub mod approval;
 pub mod bytes_eq;
 pub mod call;
+pub mod client;
 pub mod denial;
 pub mod digest;
 pub mod ids;

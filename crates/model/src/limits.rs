@@ -29,6 +29,8 @@ pub struct CallLimits {
     pub argument_depth_max: usize,
     /// Milliseconds an upstream has for one call, progress or not.
     pub upstream_millis_max: u64,
+    /// Milliseconds a client has to answer what a server asks during its call.
+    pub answer_millis_max: u64,
     /// Bytes of one upstream result, all its events together.
     pub result_bytes_max: usize,
     /// Calls one task may have open at once.
@@ -40,6 +42,7 @@ impl CallLimits {
     pub const DEFAULT: Self = Self {
         argument_depth_max: 32,
         upstream_millis_max: 300_000,
+        answer_millis_max: 600_000,
         result_bytes_max: 16 << 20,
         open_calls_per_task_max: 256,
     };

@@ -1,12 +1,13 @@
-//! The methods of MCP that reach an upstream server. Must never hold one that is not decided on: what is not here is not
-//! carried.
+//! The methods of MCP that pass between a client and an upstream server. Must never hold one that is not decided on: what
+//! is not here is not carried.
 
 use crate::ids::ToolName;
 
 /// What registry names of methods begin with. No tool of a server can have such a name.
 const PREFIX: &str = "mcp:";
 
-/// A request of a client that an upstream server answers (MCP 2026-07-28, Server features).
+/// A request of a client that an upstream server answers (MCP 2026-07-28, Server features), or of a server that the client
+/// of an open call answers (Client features).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub enum Method {
     /// `tools/call`.
@@ -23,6 +24,12 @@ pub enum Method {
     GetPrompt,
     /// `completion/complete`.
     Complete,
+    /// `elicitation/create`: the server asks the client's person.
+    Elicit,
+    /// `sampling/createMessage`: the server asks the client's model.
+    Sample,
+    /// `roots/list`: the server asks where the client works.
+    ListRoots,
 }
 
 impl Method {
@@ -36,6 +43,9 @@ impl Method {
         Self::Complete,
     ];
 
+    /// What a server asks of the client whose call it serves.
+    pub const QUESTIONS: [Self; 3] = [Self::Elicit, Self::Sample, Self::ListRoots];
+
     /// As the protocol writes it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -47,14 +57,29 @@ impl Method {
             Self::ListPrompts => "prompts/list",
             Self::GetPrompt => "prompts/get",
             Self::Complete => "completion/complete",
+            Self::Elicit => "elicitation/create",
+            Self::Sample => "sampling/createMessage",
+            Self::ListRoots => "roots/list",
         }
     }
 
-    /// Reads what the protocol writes.
+    /// Reads what a client asks. What servers ask is none of it.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let all = std::iter::once(Self::CallTool).chain(Self::BESIDE_TOOLS);
         all.into_iter().find(|method| method.as_str() == text)
+    }
+
+    /// Reads what a server asks. What clients ask is none of it.
+    #[must_use]
+    pub fn parse_question(text: &str) -> Option<Self> {
+        Self::QUESTIONS.into_iter().find(|method| method.as_str() == text)
+    }
+
+    /// Whether a server asks it, and the client answers.
+    #[must_use]
+    pub const fn is_question(self) -> bool {
+        matches!(self, Self::Elicit | Self::Sample | Self::ListRoots)
     }
 
     /// The name it has in the registry, beside the tools of its server; `None` for `tools/call`.
@@ -72,7 +97,8 @@ impl Method {
     /// As [`Self::of`], of any text.
     pub(crate) fn named(text: &str) -> Option<Self> {
         let method = text.strip_prefix(PREFIX)?;
-        Self::BESIDE_TOOLS.into_iter().find(|known| known.as_str() == method)
+        let operations = Self::BESIDE_TOOLS.into_iter().chain(Self::QUESTIONS);
+        operations.into_iter().find(|known| known.as_str() == method)
     }
 }
 
@@ -82,10 +108,12 @@ mod tests {
 
     #[test]
     fn methods_and_tools_share_no_name() {
-        for method in Method::BESIDE_TOOLS {
+        for method in Method::BESIDE_TOOLS.into_iter().chain(Method::QUESTIONS) {
             let name = method.operation().unwrap();
             assert_eq!(Method::of(&name), Some(method));
-            assert_eq!(Method::parse(method.as_str()), Some(method));
+            let (asked, question) = (Method::parse(method.as_str()), Method::parse_question(method.as_str()));
+            let found = if method.is_question() { (question, asked) } else { (asked, question) };
+            assert_eq!(found, (Some(method), None), "one side asks it, never the other");
             assert_eq!(
                 Method::of(&ToolName::parse(method.as_str()).unwrap()),
                 None,

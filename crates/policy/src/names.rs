@@ -19,6 +19,12 @@ pub(crate) const READ_RESOURCE: &str = "read_resource";
 pub(crate) const GET_PROMPT: &str = "get_prompt";
 /// The action group of completion.
 pub(crate) const COMPLETE: &str = "complete";
+/// The action group of what servers ask of a client's person.
+pub(crate) const ELICIT: &str = "elicit";
+/// The action group of what servers ask of a client's model.
+pub(crate) const SAMPLE: &str = "sample";
+/// The action group of asking where a client works.
+pub(crate) const LIST_ROOTS: &str = "list_roots";
 /// An action nobody can request. It is in every group, so that a policy on a group is valid with no tool in it.
 pub(crate) const NO_TOOL: &str = "(no tool)";
 /// The group every registered agent is in.
@@ -49,6 +55,9 @@ pub(crate) fn kind_group(tool: &ToolRef) -> Option<&'static str> {
         Method::ListResources | Method::ListTemplates | Method::ReadResource => READ_RESOURCE,
         Method::ListPrompts | Method::GetPrompt => GET_PROMPT,
         Method::Complete => COMPLETE,
+        Method::Elicit => ELICIT,
+        Method::Sample => SAMPLE,
+        Method::ListRoots => LIST_ROOTS,
         Method::CallTool => return None,
     })
 }

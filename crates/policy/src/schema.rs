@@ -6,7 +6,10 @@ use model::tool::{PinnedTool, Risk};
 use serde_json::{Map, Value, json};
 
 use crate::facts::ToolFacts;
-use crate::names::{self, CALL, COMPLETE, GET_PROMPT, LIST, NO_TOOL, READ_RESOURCE, RETURNS_SECRETS, SHARED};
+use crate::names::{
+    self, CALL, COMPLETE, ELICIT, GET_PROMPT, LIST, LIST_ROOTS, NO_TOOL, READ_RESOURCE, RETURNS_SECRETS,
+    SAMPLE, SHARED,
+};
 use crate::shape::{Field, Record, Shape};
 
 /// One tool as the schema knows it.
@@ -134,7 +137,8 @@ fn shared_actions(servers: &[ServerName]) -> Value {
     let mut actions = Map::new();
     actions.insert(CALL.to_owned(), json!({}));
     let mut groups: Vec<String> = [Risk::Read, Risk::Write, Risk::Privileged].map(names::risk_group).into();
-    groups.extend([RETURNS_SECRETS, READ_RESOURCE, GET_PROMPT, COMPLETE].map(str::to_owned));
+    let kinds = [READ_RESOURCE, GET_PROMPT, COMPLETE, ELICIT, SAMPLE, LIST_ROOTS];
+    groups.extend([RETURNS_SECRETS].into_iter().chain(kinds).map(str::to_owned));
     groups.extend(servers.iter().map(names::server_group));
     for group in &groups {
         actions.insert(group.clone(), json!({ "memberOf": [{ "id": CALL }] }));

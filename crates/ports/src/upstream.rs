@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use model::client::{ClientCapabilities, LogLevel};
 use model::denial::Reason;
 use model::ids::{AgentId, CallId, ServerName};
-use model::json::RawJson;
+use model::json::{Json, RawJson};
+use model::method::Method;
 use model::tool::PinnedTool;
 
 use crate::BoxFuture;
@@ -25,10 +27,16 @@ pub struct Forward {
     pub trace: Vec<(Box<str>, RawJson)>,
     /// Whether to ask for progress.
     pub wants_progress: bool,
+    /// What the server is told that it may ask of the client. Never declared on a connection that agents share.
+    pub client: ClientCapabilities,
+    /// From which level on log messages of this call are wanted.
+    pub log: Option<LogLevel>,
     /// The credential.
     pub lease: Lease,
-    /// Most time for the whole call.
+    /// Most time for the whole call, and again from each answer of the client on.
     pub deadline: Duration,
+    /// Most time for the client to answer what the server asks. Then the call ends.
+    pub answer_within: Duration,
     /// Most bytes of all events together.
     pub bytes_max: usize,
 }
@@ -81,6 +89,11 @@ pub struct UpstreamFault {
 pub enum UpstreamEvent {
     /// `notifications/progress`: its `params` without the token.
     Progress(Progress),
+    /// `notifications/message`, at least as grave as was asked for.
+    Log(LogMessage),
+    /// The server asks before it goes on. Until [`ResultStream::answer`] nothing is asked again, though other events may
+    /// follow, the last one included. Empty: it only wants to be called again (MCP 2026-07-28, Multi round-trip requests).
+    Asks(Vec<Question>),
     /// The last event.
     Done(Result<Answer, UpstreamFault>),
 }
@@ -96,11 +109,47 @@ pub struct Progress {
     pub message: Option<RawJson>,
 }
 
+/// A log message (MCP, Logging).
+#[derive(Clone, Debug)]
+pub struct LogMessage {
+    /// How grave.
+    pub level: LogLevel,
+    /// Who logs, a string.
+    pub logger: Option<RawJson>,
+    /// What.
+    pub data: RawJson,
+}
+
+/// One request of a server to the client of a call.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// What the server calls it; unlike the others that it asks at once. Ours where a server with sessions asks.
+    pub key: Box<str>,
+    /// One of [`Method::QUESTIONS`], and one the client can answer.
+    pub method: Method,
+    /// Its parameters, an object, without `_meta`.
+    pub params: Json,
+    /// The same, each leaf byte for byte.
+    pub params_raw: RawJson,
+}
+
+/// What came of one question.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// [`Question::key`].
+    pub key: Box<str>,
+    /// The client's result, an object. `None`: refused, or the client did not answer.
+    pub result: Option<RawJson>,
+}
+
 /// The events of one call: any number of others, then exactly one [`UpstreamEvent::Done`].
 pub trait ResultStream: Send {
     /// The next event. After `Done` it is not called again. Ends by itself at the deadline. Safe to drop
     /// and call again.
     fn next(&mut self) -> BoxFuture<'_, UpstreamEvent>;
+    /// Answers what was asked last, every question of it, and gives the call its time anew: the call goes on at the
+    /// server that asked, and is never sent a second time but as that server's protocol says. Never waits for an answer.
+    fn answer(&mut self, replies: Vec<Reply>) -> BoxFuture<'_, ()>;
     /// Tells the upstream to stop (MCP, Cancellation). Best effort, never waits for an answer.
     fn cancel(&mut self) -> BoxFuture<'_, ()>;
 }

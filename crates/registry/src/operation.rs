@@ -11,7 +11,7 @@ use crate::definition::Definition;
 
 static DEFINITIONS: LazyLock<Vec<(Method, Arc<Definition>)>> = LazyLock::new(|| {
     let defined = |method: Method| Some((method, Arc::new(parse(method)?)));
-    Method::BESIDE_TOOLS.into_iter().filter_map(defined).collect()
+    Method::BESIDE_TOOLS.into_iter().chain(Method::QUESTIONS).filter_map(defined).collect()
 });
 
 /// The definition of an operation; `None` for `tools/call`, which is none.
@@ -37,6 +37,11 @@ const READ: &str = r#"{"type":"object","properties":{"uri":{"type":"string","max
 const GET: &str = r#"{"type":"object","properties":{"name":{"type":"string","maxLength":256},"arguments":{"type":"object","additionalProperties":{"type":"string"}}},"required":["name"],"additionalProperties":false}"#;
 const COMPLETE: &str = r#"{"type":"object","properties":{"ref":{"type":"object","properties":{"type":{"type":"string","enum":["ref/prompt","ref/resource"]},"name":{"type":"string","maxLength":256},"title":{"type":"string","maxLength":1024},"uri":{"type":"string","maxLength":8192}},"required":["type"],"additionalProperties":false},"argument":{"type":"object","properties":{"name":{"type":"string","maxLength":256},"value":{"type":"string","maxLength":8192}},"required":["name","value"],"additionalProperties":false},"context":{"type":"object","properties":{"arguments":{"type":"object","additionalProperties":{"type":"string"}}},"additionalProperties":false}},"required":["ref","argument"],"additionalProperties":false}"#;
 
+// What a server asks is the server's to word: its parameters are bounded as its messages are, and shown to policy.
+const ELICIT: &str = r#"{"type":"object","properties":{"mode":{"type":"string","enum":["form","url"]},"message":{"type":"string","maxLength":65536},"requestedSchema":{"type":"object"},"url":{"type":"string","maxLength":8192},"elicitationId":{"type":"string","maxLength":1024}},"required":["message"],"additionalProperties":false}"#;
+const SAMPLE: &str = r#"{"type":"object","properties":{"messages":{"type":"array"},"maxTokens":{"type":"integer"},"systemPrompt":{"type":"string"},"includeContext":{"type":"string","enum":["none","thisServer","allServers"]},"temperature":{"type":"number"},"stopSequences":{"type":"array","items":{"type":"string"}},"modelPreferences":{"type":"object"},"metadata":{"type":"object"},"tools":{"type":"array"},"toolChoice":{"type":"object"}},"required":["messages","maxTokens"],"additionalProperties":false}"#;
+const ROOTS: &str = r#"{"type":"object","properties":{},"additionalProperties":false}"#;
+
 /// Title, description and parameters (MCP 2026-07-28: Resources, Prompts, Completion).
 const fn texts(method: Method) -> Option<(&'static str, &'static str, &'static str)> {
     Some(match method {
@@ -53,6 +58,19 @@ const fn texts(method: Method) -> Option<(&'static str, &'static str, &'static s
             "Proposes values for one argument of a prompt or of a URI template.",
             COMPLETE,
         ),
+        Method::Elicit => (
+            "Ask the person",
+            "The server asks the person at the client of one of its open calls to fill a form or to open a page.",
+            ELICIT,
+        ),
+        Method::Sample => (
+            "Ask the model",
+            "The server asks the model of the client of one of its open calls to go on with messages of the server's.",
+            SAMPLE,
+        ),
+        Method::ListRoots => {
+            ("Ask for the roots", "The server asks where the client of one of its open calls works.", ROOTS)
+        }
     })
 }
 
@@ -67,13 +85,13 @@ mod tests {
 
     #[test]
     fn every_operation_is_defined_needs_no_second_look_and_reads_only_if_it_is_given_nothing() {
-        let all: Vec<_> =
-            Method::BESIDE_TOOLS.into_iter().map(|method| definition(method).unwrap()).collect();
+        let methods = || Method::BESIDE_TOOLS.into_iter().chain(Method::QUESTIONS);
+        let all: Vec<_> = methods().map(|method| definition(method).unwrap()).collect();
         let known = KnownNames::of(&Catalog::default(), &all);
-        for (method, definition) in Method::BESIDE_TOOLS.into_iter().zip(&all) {
+        for (method, definition) in methods().zip(&all) {
             assert_eq!(Method::of(definition.name()), Some(method));
             let proposed = risk::propose(definition);
-            let lists = method.as_str().ends_with("/list");
+            let lists = method.as_str().ends_with("/list") || method == Method::Elicit;
             let risk = if lists { Risk::Read } else { Risk::Write };
             assert_eq!(proposed.risk, risk, "{method:?}: {:?}", proposed.because);
             assert!(!proposed.returns_secrets, "{method:?}: {:?}", proposed.because);

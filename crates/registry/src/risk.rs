@@ -93,6 +93,14 @@ fn of_operation(method: Method) -> RiskProposal {
         Method::ListResources | Method::ListTemplates | Method::ListPrompts => {
             (Risk::Read, "it takes nothing from the caller but a place in the list")
         }
+        Method::Elicit => (Risk::Read, "the client's person sees what is asked, and answers or does not"),
+        Method::ListRoots => {
+            (Risk::Read, "the server learns where the client works, and nothing of what is there")
+        }
+        Method::Sample => (
+            Risk::Write,
+            "the server has the client's model work for it, and what it answers leaves to the server",
+        ),
         Method::CallTool | Method::ReadResource | Method::GetPrompt | Method::Complete => (
             Risk::Write,
             "what the server does with what the caller gives, the server decides: data can leave in it",

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use model::denial::Reason;
 use model::ids::{AgentId, CallId, ServerName};
-use model::json::RawJson;
+use model::json::{Json, RawJson};
+use model::limits::JsonLimits;
+use model::method::Method;
 use ports::BoxFuture;
 use ports::upstream::{
-    Answer, Forward, Progress, ResultStream, Sent, UpstreamEvent, UpstreamFault, Upstreams,
+    Answer, Forward, Progress, Question, Reply, ResultStream, Sent, UpstreamEvent, UpstreamFault, Upstreams,
 };
 use tokio::time::Instant;
 
@@ -41,6 +43,8 @@ pub enum Plan {
     Floods,
     /// It sends progress without end, always ready.
     Chatters,
+    /// It asks the client this, waits, and answers.
+    Asks(Method),
     /// The adapter panics before anything is sent.
     PanicsOpening,
     /// The adapter panics after it was sent.
@@ -117,7 +121,8 @@ impl SimUpstreams {
             _ => (now + Duration::from_millis(millis), self.rng.below(3)),
         };
         let world = Arc::clone(&self.world);
-        Ok(Box::new(SimStream { world, call: forward.call, plan, due, progress }))
+        let asks = if let Plan::Asks(method) = plan { Some(method) } else { None };
+        Ok(Box::new(SimStream { world, call: forward.call, plan, due, progress, asks, waits: false }))
     }
 }
 
@@ -153,12 +158,15 @@ struct SimStream {
     plan: Plan,
     due: Instant,
     progress: u64,
+    /// What it asks before it answers.
+    asks: Option<Method>,
+    waits: bool,
 }
 
 impl SimStream {
     fn end(&self) -> Result<Answer, UpstreamFault> {
         match self.plan {
-            Plan::Answers(_) | Plan::Chatters => {
+            Plan::Answers(_) | Plan::Chatters | Plan::Asks(_) => {
                 Ok(result(&format!(r#"{{"content":[],"n":"{}"}}"#, self.call), false))
             }
             Plan::ToolError => Ok(result(r#"{"content":[],"isError":true}"#, true)),
@@ -183,11 +191,29 @@ impl SimStream {
             let progress = RawJson::empty_object();
             return UpstreamEvent::Progress(Progress { progress, total: None, message: None });
         }
+        if let Some(method) = self.asks.take() {
+            self.waits = true;
+            return UpstreamEvent::Asks(vec![question(method)]);
+        }
+        if self.waits {
+            std::future::pending::<()>().await;
+        }
         tokio::time::sleep_until(self.due).await;
         let end = self.end();
         self.world.ended(self.call, end.is_ok());
         UpstreamEvent::Done(end)
     }
+}
+
+fn question(method: Method) -> Question {
+    let text = match method {
+        Method::Sample => r#"{"messages":[],"maxTokens":9}"#,
+        Method::Elicit => r#"{"message":"which one?"}"#,
+        _ => "{}",
+    };
+    let read = RawJson::parse(text.as_bytes().to_vec().into(), &JsonLimits::UPSTREAM).ok();
+    let (params_raw, params) = read.unwrap_or_else(|| (RawJson::empty_object(), Json::Object(Vec::new())));
+    Question { key: Box::from("question"), method, params, params_raw }
 }
 
 fn result(text: &str, is_error: bool) -> Answer {
@@ -197,6 +223,12 @@ fn result(text: &str, is_error: bool) -> Answer {
 impl ResultStream for SimStream {
     fn next(&mut self) -> BoxFuture<'_, UpstreamEvent> {
         Box::pin(self.event())
+    }
+
+    fn answer(&mut self, replies: Vec<Reply>) -> BoxFuture<'_, ()> {
+        self.waits = false;
+        self.world.replied(self.call, replies);
+        Box::pin(std::future::ready(()))
     }
 
     fn cancel(&mut self) -> BoxFuture<'_, ()> {

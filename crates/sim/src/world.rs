@@ -8,7 +8,7 @@ use std::time::Duration;
 use model::ids::{AgentId, CallId, Epoch};
 use model::tool::ToolRef;
 use ports::snapshot::Snapshots as _;
-use ports::upstream::Forward;
+use ports::upstream::{Forward, Reply};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -34,6 +34,8 @@ pub struct Seen {
     pub forwarded: Vec<CallId>,
     /// Calls that the upstream was told to stop.
     pub cancelled: HashSet<CallId>,
+    /// What clients answered that reached an upstream.
+    pub replied: Vec<(CallId, Vec<Reply>)>,
     /// Calls that are open.
     pub open: HashMap<CallId, OpenCall>,
     /// Agents whose connections the upstreams were told to close, and did.
@@ -116,6 +118,11 @@ impl World {
 
     pub(crate) fn cancelled(&self, call: CallId) {
         self.seen().cancelled.insert(call);
+    }
+
+    /// Answers of the client leave for the upstream that asked, right now.
+    pub(crate) fn replied(&self, call: CallId, replies: Vec<Reply>) {
+        self.seen().replied.push((call, replies));
     }
 
     /// The upstream's last event was taken.

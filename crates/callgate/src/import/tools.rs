@@ -230,6 +230,9 @@ fn in_short(name: &str) -> &str {
         Some(Method::ReadResource) => "reading its resources",
         Some(Method::GetPrompt) => "getting its prompts",
         Some(Method::Complete) => "its completion",
+        Some(Method::Elicit) => "asking you",
+        Some(Method::Sample) => "asking the model",
+        Some(Method::ListRoots) => "asking where you work",
     }
 }
 

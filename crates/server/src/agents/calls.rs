@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use call::open_calls::CancelToken;
-use call::{CallHandle, Finished, Refused};
+use call::{CallHandle, Finished, Passing, Refused};
 use http::HeaderMap;
 use mcp::answer::{self, Asked};
 use mcp::fault::ProtocolFault;
@@ -109,7 +109,7 @@ async fn wait_or_stream(answering: Answering, mut handle: CallHandle, open: Open
             open.end();
             return reply::json(200, answering.end(end));
         }
-        Some(progress) = handle.progress.recv() => Some(progress),
+        Some(passing) = handle.passing.recv() => Some(passing),
         () = tokio::time::sleep(STREAM_AFTER) => None,
     };
     let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
@@ -125,9 +125,9 @@ async fn stream(
     mut handle: CallHandle,
     open: OpenCall,
     sender: mpsc::Sender<Bytes>,
-    first: Option<Progress>,
+    first: Option<Passing>,
 ) {
-    let mut next = first.and_then(|progress| answering.progress(&progress));
+    let mut next = first.and_then(|passing| answering.passing(&passing));
     loop {
         if let Some(message) = next.take()
             && sender.send(sse::encode(&message)).await.is_err()
@@ -142,7 +142,7 @@ async fn stream(
                 drop(sender.send(sse::encode(&answering.end(end))).await);
                 return;
             }
-            Some(progress) = handle.progress.recv() => next = answering.progress(&progress),
+            Some(passing) = handle.passing.recv() => next = answering.passing(&passing),
             () = tokio::time::sleep(STREAM_AFTER) => {
                 if sender.send(Bytes::from_static(sse::KEEP_ALIVE)).await.is_err() {
                     break;
@@ -158,6 +158,7 @@ async fn stream(
 const fn cache(method: Method) -> Cache {
     match method {
         Method::CallTool | Method::GetPrompt | Method::Complete => Cache::Never,
+        Method::Elicit | Method::Sample | Method::ListRoots => Cache::Never,
         Method::ListResources | Method::ListTemplates | Method::ReadResource | Method::ListPrompts => {
             Cache::Private(0)
         }
@@ -214,6 +215,14 @@ impl Answering {
         let call = (refused.denial.reason != Reason::UnknownTool).then_some(refused.call);
         let refusal = answer::refusal(&self.asked(), &refused.denial, call);
         answer::refusal_message(&self.id, &refusal)
+    }
+
+    /// What a client is told while it waits. Nothing is asked of it, for no server is told that it can be.
+    fn passing(&self, passing: &Passing) -> Option<Bytes> {
+        match passing {
+            Passing::Progress(progress) => self.progress(progress),
+            Passing::Log(_) | Passing::Asks(_) => None,
+        }
     }
 
     fn progress(&self, progress: &Progress) -> Option<Bytes> {

@@ -324,6 +324,11 @@ impl ResultStream for HttpStream {
         Box::pin(self.following())
     }
 
+    fn answer(&mut self, _: Vec<ports::upstream::Reply>) -> BoxFuture<'_, ()> {
+        // Nothing is asked on this transport yet.
+        Box::pin(std::future::ready(()))
+    }
+
     fn cancel(&mut self) -> BoxFuture<'_, ()> {
         if !self.over && self.cancelled.is_none() {
             let begun = self.response.as_ref().is_none_or(Response::begun);

@@ -140,6 +140,11 @@ impl ResultStream for StdioStream {
         Box::pin(self.following())
     }
 
+    fn answer(&mut self, _: Vec<ports::upstream::Reply>) -> BoxFuture<'_, ()> {
+        // Nothing is asked on this transport yet.
+        Box::pin(std::future::ready(()))
+    }
+
     fn cancel(&mut self) -> BoxFuture<'_, ()> {
         if !self.over && !self.cancelled {
             self.cancelled = true;

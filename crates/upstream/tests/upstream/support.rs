@@ -163,6 +163,9 @@ impl Rig {
             arguments: raw(arguments),
             trace: Vec::new(),
             wants_progress: false,
+            answer_within: Duration::from_secs(10),
+            client: model::client::ClientCapabilities::NONE,
+            log: None,
             lease: Lease::NoCredentialNeeded,
             deadline: Duration::from_secs(30),
             bytes_max: 16 << 20,
@@ -196,6 +199,7 @@ pub(crate) async fn finish(
     loop {
         match stream.next().await {
             UpstreamEvent::Progress(step) => progress.push(step),
+            UpstreamEvent::Log(_) | UpstreamEvent::Asks(_) => panic!("nothing of that was asked for"),
             UpstreamEvent::Done(answer) => return (progress, answer),
         }
     }

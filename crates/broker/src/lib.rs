@@ -1,7 +1,9 @@
-//! Upstream credentials (PIP): who gets which, for how long. Ring 2.
+//! Upstream credentials (PIP): who gets which, for how long; and what is sealed: secrets at rest, handles for clients.
+//! Ring 2.
 //!
 //! Must never hand a server the credential of another, nor show one.
 
+pub mod handles;
 pub mod sealed;
 
 use std::collections::HashMap;

@@ -7,9 +7,9 @@
 //! A `Sealed` is a view: what others write is seen after [`Sealed::reload`], or in another one. Writing reads the file
 //! anew under a lock, so that no process loses what another wrote. The format is described in `format`.
 
-mod crypt;
+pub(crate) mod crypt;
 mod fault;
-mod files;
+pub(crate) mod files;
 mod format;
 
 use std::path::Path;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use admin::{Admin, AdminPorts, Policies, Sources, StartFault, Started};
 use broker::StaticBroker;
+use broker::handles::SealedHandles;
 use call::listings::Listings;
 use call::{Door, Revoker};
 use config::{Config, Transport};
@@ -82,6 +83,7 @@ impl Node {
             record: Arc::clone(&store) as Arc<dyn Record>,
             approvals: Arc::clone(&store) as _,
             broker: Arc::new(broker(config)),
+            handles: Arc::new(handles(config)?),
             upstreams: Arc::clone(&upstreams),
             clock: Arc::clone(&clock) as _,
             entropy: Arc::new(SystemEntropy),
@@ -218,6 +220,12 @@ fn upstream_config(server: &config::Server, leash: Option<&Leash>) -> upstream::
     };
     let limits = upstream::Limits::DEFAULT;
     upstream::ServerConfig { name: server.name.clone(), transport, shareable: server.shareable, era, limits }
+}
+
+/// Seals with the key in the state directory, which the first start makes.
+fn handles(config: &Config) -> Result<SealedHandles, Failure> {
+    let opened = SealedHandles::open(&config.store.path.join("handles"));
+    opened.map_err(|fault| Failure::new(IO, fault.to_string()))
 }
 
 /// Leases what was read with the configuration. A sealed bearer is read when a connection is begun, and is the

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod control;
 pub mod definitions;
 pub mod fault;
+pub mod handles;
 pub mod identity;
 pub mod record;
 pub mod revocation;
@@ -38,6 +39,8 @@ pub struct Ports {
     pub approvals: Arc<dyn approvals::Approvals>,
     /// Upstream credentials.
     pub broker: Arc<dyn broker::Broker>,
+    /// Opaque texts for clients.
+    pub handles: Arc<dyn handles::Handles>,
     /// Upstream servers.
     pub upstreams: Arc<dyn upstream::Upstreams>,
     /// Time.

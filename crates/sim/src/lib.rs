@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod disk;
 pub mod edges;
+pub mod handles;
 pub mod judge;
 pub mod node;
 pub mod rng;

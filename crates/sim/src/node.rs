@@ -17,6 +17,7 @@ use ports::record::Record as _;
 
 use crate::clock::{SimClock, SimEntropy};
 use crate::edges::{SimApprovals, SimBroker, SimSnapshots};
+use crate::handles::SimHandles;
 use crate::steps::{SimSpawner, Steps};
 use crate::store::{Honesty, SimRecord, SimStore};
 use crate::upstream::{Plan, SimUpstreams};
@@ -105,6 +106,7 @@ impl Node {
             record: Arc::new(SimRecord(Arc::clone(&store))),
             approvals: Arc::clone(&approvals) as _,
             broker: Arc::clone(&broker) as _,
+            handles: Arc::new(SimHandles::default()),
             upstreams: Arc::clone(&upstreams) as _,
             clock: Arc::clone(&clock) as _,
             entropy: Arc::clone(&entropy) as _,

@@ -1,24 +1,26 @@
-//! The key of a sealed store and what it does. Must never use a nonce twice on purpose, nor leave a plaintext behind.
+//! The key of a sealed store, or of handles, and what it does. Must never use a nonce twice on purpose, nor leave a plaintext behind.
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::aead::{AES_256_GCM, AES_256_GCM_SIV, Aad, LessSafeKey, Nonce, UnboundKey};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::fault::SealedFault;
 
 /// Bytes of a key.
-pub(super) const KEY_BYTES: usize = 32;
+pub(crate) const KEY_BYTES: usize = 32;
 /// Bytes of a nonce. They are random: at 96 bits, and at the rate at which people write secrets, none comes twice.
-pub(super) const NONCE_BYTES: usize = 12;
+pub(crate) const NONCE_BYTES: usize = 12;
 /// Bytes that sealing adds.
-pub(super) const TAG_BYTES: usize = 16;
+pub(crate) const TAG_BYTES: usize = 16;
 
 /// What a sealed text is bound to.
 #[derive(Clone, Copy)]
-pub(super) enum Bound<'a> {
+pub(crate) enum Bound<'a> {
     /// The name it is kept under.
     Name(&'a str),
     /// Everything of a file before its seal.
     File(&'a [u8]),
+    /// What a handle is for.
+    Handle(&'a [u8]),
 }
 
 impl Bound<'_> {
@@ -27,21 +29,27 @@ impl Bound<'_> {
         match self {
             Self::Name(name) => [b"callgate sealed name\0", name.as_bytes()].concat(),
             Self::File(file) => [b"callgate sealed file\0", file].concat(),
+            Self::Handle(about) => [b"callgate handle\0".as_slice(), about].concat(),
         }
     }
 }
 
 /// A key in memory.
-pub(super) struct Key(LessSafeKey);
+pub(crate) struct Key(LessSafeKey);
 
 impl Key {
     /// From the bytes of a key file.
-    pub(super) fn of(bytes: &[u8; KEY_BYTES]) -> Option<Self> {
+    pub(crate) fn of(bytes: &[u8; KEY_BYTES]) -> Option<Self> {
         UnboundKey::new(&AES_256_GCM, bytes).ok().map(|key| Self(LessSafeKey::new(key)))
     }
 
+    /// As [`Self::of`], for what agents can make any number of: a nonce that comes twice tells at most that a text did.
+    pub(crate) fn of_handles(bytes: &[u8; KEY_BYTES]) -> Option<Self> {
+        UnboundKey::new(&AES_256_GCM_SIV, bytes).ok().map(|key| Self(LessSafeKey::new(key)))
+    }
+
     /// Nonce, ciphertext and tag of a text. `None` when the provider fails.
-    pub(super) fn seal(&self, bound: Bound<'_>, text: &[u8]) -> Result<Option<Vec<u8>>, SealedFault> {
+    pub(crate) fn seal(&self, bound: Bound<'_>, text: &[u8]) -> Result<Option<Vec<u8>>, SealedFault> {
         let mut nonce = [0; NONCE_BYTES];
         fill(&mut nonce)?;
         // Made with room for all of it: growing would leave a copy of the text behind.
@@ -53,7 +61,7 @@ impl Key {
     }
 
     /// The text behind nonce, ciphertext and tag; `None` unless it was sealed by this key and bound to the same.
-    pub(super) fn open(&self, bound: Bound<'_>, sealed: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn open(&self, bound: Bound<'_>, sealed: &[u8]) -> Option<Vec<u8>> {
         let (nonce, sealed) = sealed.split_at_checked(NONCE_BYTES)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let mut work = sealed.to_vec();
@@ -72,7 +80,7 @@ impl Key {
 }
 
 /// Fills with the kernel's randomness.
-pub(super) fn fill(out: &mut [u8]) -> Result<(), SealedFault> {
+pub(crate) fn fill(out: &mut [u8]) -> Result<(), SealedFault> {
     let mut filled = 0;
     while let Some(rest) = out.get_mut(filled..).filter(|rest| !rest.is_empty()) {
         match rustix::rand::getrandom(rest, rustix::rand::GetRandomFlags::empty()) {

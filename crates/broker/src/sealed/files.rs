@@ -1,5 +1,5 @@
-//! The directory of a sealed store: `store`, `key` and `lock`. Must never replace a key, follow a link, or leave a
-//! half-written `store` where the whole one was.
+//! The directory of a sealed store: `store`, `key` and `lock`; that of handles has no `store`. Must never replace a key,
+//! follow a link, or leave a half-written `store` where the whole one was.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -17,21 +17,21 @@ const NEW: [&str; 2] = ["key.new", "store.new"];
 
 /// The files of one store.
 #[derive(Clone)]
-pub(super) struct Place {
+pub(crate) struct Place {
     directory: PathBuf,
 }
 
 /// Held while the store is written; the system lets go of it when the process ends, however it ends.
-pub(super) struct Lock {
+pub(crate) struct Lock {
     _file: File,
 }
 
 impl Place {
-    pub(super) fn new(directory: &Path) -> Self {
+    pub(crate) fn new(directory: &Path) -> Self {
         Self { directory: directory.to_path_buf() }
     }
 
-    pub(super) fn store(&self) -> PathBuf {
+    pub(crate) fn store(&self) -> PathBuf {
         self.directory.join("store")
     }
 
@@ -40,7 +40,7 @@ impl Place {
     }
 
     /// Makes the directory, if it is new.
-    pub(super) fn make(&self) -> Result<(), SealedFault> {
+    pub(crate) fn make(&self) -> Result<(), SealedFault> {
         let path = &self.directory;
         if path.is_dir() {
             return Ok(());
@@ -51,7 +51,7 @@ impl Place {
     }
 
     /// False when there is no directory. One that others can use is refused.
-    pub(super) fn check(&self) -> Result<bool, SealedFault> {
+    pub(crate) fn check(&self) -> Result<bool, SealedFault> {
         let path = &self.directory;
         match std::fs::symlink_metadata(path) {
             Ok(about) if about.is_dir() => {
@@ -64,7 +64,7 @@ impl Place {
     }
 
     /// Waits until no other process writes.
-    pub(super) fn lock(&self) -> Result<Lock, SealedFault> {
+    pub(crate) fn lock(&self) -> Result<Lock, SealedFault> {
         let path = self.directory.join("lock");
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false);
@@ -79,7 +79,7 @@ impl Place {
     }
 
     /// The bytes of the store, if there is one.
-    pub(super) fn read_store(&self, bytes_max: usize) -> Result<Option<Vec<u8>>, SealedFault> {
+    pub(crate) fn read_store(&self, bytes_max: usize) -> Result<Option<Vec<u8>>, SealedFault> {
         let path = self.store();
         let Some(file) = existing(&path)? else { return Ok(None) };
         let mut bytes = Vec::new();
@@ -92,7 +92,7 @@ impl Place {
     }
 
     /// Writes the whole store, durable when this returns. The caller holds the lock.
-    pub(super) fn write_store(&self, bytes: &[u8]) -> Result<(), SealedFault> {
+    pub(crate) fn write_store(&self, bytes: &[u8]) -> Result<(), SealedFault> {
         let new = self.directory.join("store.new");
         let mut options = OpenOptions::new();
         // One that a killed writer left is overwritten: under the lock it is nobody's.
@@ -105,7 +105,7 @@ impl Place {
 
     /// Removes what a killed writer left beside the whole files: another name of the key, or a half-written store. Only
     /// where key and store were read.
-    pub(super) fn clear_leftovers(&self) -> Result<(), SealedFault> {
+    pub(crate) fn clear_leftovers(&self) -> Result<(), SealedFault> {
         let left = || NEW.map(|name| self.directory.join(name)).into_iter().filter(|path| there(path));
         if left().next().is_none() {
             return Ok(());
@@ -123,17 +123,31 @@ impl Place {
     }
 
     /// The key, if there is one.
-    pub(super) fn read_key(&self) -> Result<Option<Key>, SealedFault> {
+    pub(crate) fn read_key(&self) -> Result<Option<Key>, SealedFault> {
+        let Some(bytes) = self.read_key_bytes()? else { return Ok(None) };
+        Key::of(&bytes).map(Some).ok_or_else(|| self.not_a_key())
+    }
+
+    /// As [`Self::read_key`], as it is in its file.
+    pub(crate) fn read_key_bytes(&self) -> Result<Option<Zeroizing<[u8; KEY_BYTES]>>, SealedFault> {
         let path = self.key();
         let Some(file) = existing(&path)? else { return Ok(None) };
         let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_BYTES + 1));
         file.take(KEY_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(SealedFault::io(&path))?;
-        let key = bytes.as_slice().try_into().ok().and_then(Key::of);
-        key.map(Some).ok_or(SealedFault::Damaged { path, what: "a key has 32 bytes" })
+        let mut key = Zeroizing::new([0; KEY_BYTES]);
+        if bytes.len() != KEY_BYTES {
+            return Err(self.not_a_key());
+        }
+        key.copy_from_slice(&bytes);
+        Ok(Some(key))
+    }
+
+    fn not_a_key(&self) -> SealedFault {
+        SealedFault::Damaged { path: self.key(), what: "a key has 32 bytes" }
     }
 
     /// Makes a key where there is none. The caller holds the lock.
-    pub(super) fn make_key(&self) -> Result<(), SealedFault> {
+    pub(crate) fn make_key(&self) -> Result<(), SealedFault> {
         let (path, new) = (self.key(), self.directory.join("key.new"));
         let mut bytes = Zeroizing::new([0; KEY_BYTES]);
         fill(bytes.as_mut_slice())?;
@@ -182,7 +196,7 @@ fn existing(path: &Path) -> Result<Option<File>, SealedFault> {
 }
 
 /// Whether only this user can use what has this owner and mode.
-pub(super) fn private(
+pub(crate) fn private(
     path: &Path,
     (owner, mode): (u32, u32),
     wanted: u32,

@@ -19,7 +19,7 @@ const SLOW: Duration = Duration::from_millis(20);
 const MIB: u64 = 1 << 20;
 
 /// What must be the user's alone, below the state directory, which itself is the first.
-const PRIVATE: [&str; 16] = [
+const PRIVATE: [&str; 20] = [
     "",
     "callgate.db",
     "callgate.db-wal",
@@ -29,6 +29,10 @@ const PRIVATE: [&str; 16] = [
     "operator.key",
     "admin.sock",
     "agents.sock",
+    "handles",
+    "handles/key",
+    "handles/key.new",
+    "handles/lock",
     "sealed",
     "sealed/key",
     "sealed/key.new",

@@ -16,7 +16,7 @@ use ports::upstream::{Answer, Forward, Progress, UpstreamFault};
 
 use crate::config::Limits;
 use crate::definitions::Page;
-use crate::fault::{maybe_sent, violation};
+use crate::fault::{maybe_sent, unavailable, violation};
 use crate::guard::Guard;
 
 /// Who we say we are.
@@ -136,4 +136,21 @@ pub(crate) fn progress(update: ProgressUpdate) -> (Progress, usize) {
     let bytes = |json: Option<&RawJson>| json.map_or(0, |json| json.as_bytes().len());
     let size = bytes(Some(&progress)) + bytes(total.as_ref()) + bytes(message.as_ref());
     (Progress { progress, total, message }, size)
+}
+
+/// The revision in an answer to `initialize`, on a connection that carries many requests.
+pub(crate) fn legacy_version(
+    server: &ServerName,
+    result: &UpstreamResult,
+) -> Result<ProtocolVersion, UpstreamFault> {
+    /// The oldest revision, which differs from later ones there in nothing we use.
+    const OLDEST: &str = "2024-11-05";
+    let text = result.protocol_version().unwrap_or_default();
+    if text == OLDEST {
+        return Ok(ProtocolVersion::V2025_03_26);
+    }
+    match ProtocolVersion::parse(text) {
+        Some(version) if version.era() == Era::Legacy => Ok(version),
+        _ => Err(unavailable(server, "it answers `initialize` with a revision we do not speak")),
+    }
 }

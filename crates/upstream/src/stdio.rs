@@ -8,7 +8,6 @@ mod handshake;
 mod launch;
 mod pipes;
 mod stderr;
-mod table;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,13 +25,13 @@ use ports::upstream::{ResultStream, UpstreamFault};
 use tokio::sync::mpsc;
 
 pub(crate) use self::launch::Launch;
-use self::table::Table;
 use crate::config::{Limits, ServerConfig};
 use crate::connection::Call;
 use crate::definitions::{Definitions, Lister, Page, Verified};
 use crate::fault::{before_call, maybe_sent, unavailable, violation};
 use crate::guard::Guard;
 use crate::speak;
+use crate::table::Table;
 
 /// Messages that wait to be written; a child that does not read makes callers wait.
 const OUTBOX: usize = 64;

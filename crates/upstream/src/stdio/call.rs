@@ -14,11 +14,11 @@ use tokio::sync::mpsc;
 use tokio::time::{Sleep, sleep_until};
 
 use super::StdioConnection;
-use super::table::{Outcome, Ticket};
 use crate::connection::Call;
 use crate::fault::{leaked, maybe_sent};
 use crate::lane::Place;
 use crate::speak;
+use crate::table::{Outcome, Ticket};
 
 /// A call that was sent.
 pub(super) struct StdioStream {

@@ -7,17 +7,13 @@
 use mcp::outbound;
 use mcp::probe::{Verdict, judge};
 use mcp::reply::{Offers, Outcome};
-use mcp::version::{Era as Spoken, ProtocolVersion};
-use model::json::Json;
+use mcp::version::ProtocolVersion;
 use ports::upstream::UpstreamFault;
 
 use super::StdioConnection;
 use crate::config::Era;
 use crate::fault::unavailable;
-use crate::speak::client;
-
-/// The oldest revision, which differs from later ones on stdio in nothing we use.
-const OLDEST: &str = "2024-11-05";
+use crate::speak::{client, legacy_version};
 
 impl StdioConnection {
     pub(super) async fn handshake(&self, era: Era) -> Result<(ProtocolVersion, Offers), UpstreamFault> {
@@ -28,7 +24,7 @@ impl StdioConnection {
             self.ask(|id| outbound::initialize(id, ProtocolVersion::LATEST_LEGACY, client())).await?;
         match outcome {
             Outcome::Result(result) => {
-                let version = self.legacy_version(result.tree())?;
+                let version = legacy_version(&self.server, &result)?;
                 self.outbox.send(outbound::initialized()).await.map_err(|_| self.gone())?;
                 Ok((version, result.offers()))
             }
@@ -36,17 +32,6 @@ impl StdioConnection {
             Outcome::Error(error) => {
                 Err(unavailable(&self.server, format!("it refuses `initialize` with error {}", error.code)))
             }
-        }
-    }
-
-    fn legacy_version(&self, result: &Json) -> Result<ProtocolVersion, UpstreamFault> {
-        let text = result.get("protocolVersion").and_then(Json::as_str).unwrap_or_default();
-        if text == OLDEST {
-            return Ok(ProtocolVersion::V2025_03_26);
-        }
-        match ProtocolVersion::parse(text) {
-            Some(version) if version.era() == Spoken::Legacy => Ok(version),
-            _ => Err(unavailable(&self.server, "it answers `initialize` with a revision we do not speak")),
         }
     }
 

@@ -2,7 +2,6 @@
 //! much of it, or one broken message, ends the child.
 
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use bytes::Bytes;
 use mcp::line::{self, LineDecoder};
@@ -12,19 +11,18 @@ use model::limits::JsonLimits;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::ChildStdin;
 use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
 
 use super::StdioConnection;
-use super::table::Settled;
+use crate::conduct::{Conduct, Flood};
 use crate::fault::violation;
 use crate::speak;
+use crate::table::Settled;
 
 /// Bytes written at once.
 const WRITE_BYTES: usize = 64 << 10;
 /// Bytes read at once.
 const READ_BYTES: usize = 64 << 10;
-/// Notifications are counted over so long.
-const WINDOW: Duration = Duration::from_secs(60);
+const FLOODS: &str = "its child floods us with notifications";
 
 /// Writes messages until the connection is dropped or stops, then closes stdin.
 pub(super) async fn write(
@@ -49,18 +47,11 @@ pub(super) async fn write(
     }
 }
 
-/// What a child did since it last did something right.
-struct Conduct {
-    strikes: u32,
-    notifications: u64,
-    window: Instant,
-}
-
 /// Reads messages until stdout ends or cannot be trusted any more.
 pub(super) async fn read(connection: Weak<StdioConnection>, mut stdout: impl AsyncRead + Unpin) {
     let Some(limits) = connection.upgrade().map(|connection| connection.limits) else { return };
     let mut lines = LineDecoder::new(limits.message_bytes_max);
-    let mut conduct = Conduct { strikes: 0, notifications: 0, window: Instant::now() };
+    let mut conduct = Conduct::new();
     let mut chunk = vec![0; READ_BYTES];
     loop {
         let read = stdout.read(&mut chunk).await;
@@ -83,7 +74,7 @@ fn take_lines(
         lines.next_line().map_err(|e| format!("its child writes what cannot be read: {e}"))?
     {
         take_line(connection, &line, &limits, conduct)?;
-        if conduct.strikes >= connection.limits.strikes_max {
+        if conduct.strikes() >= connection.limits.strikes_max {
             return Err("its child writes too many lines that are no messages".to_owned());
         }
     }
@@ -98,16 +89,16 @@ fn take_line(
 ) -> Result<(), String> {
     match read_message(line, limits) {
         Ok(UpstreamMessage::Response { id, outcome }) => match connection.table.settle(id, Ok(outcome)) {
-            Settled::Yes => conduct.strikes = 0,
+            Settled::Yes => conduct.good(),
             Settled::Late => {}
-            Settled::Never => conduct.strikes += 1,
+            Settled::Never => conduct.bad(),
         },
         Ok(UpstreamMessage::Notification(notification)) => {
-            conduct.count(connection.limits.notifications_max)?;
+            conduct.count(connection.limits.notifications_max).map_err(|Flood| FLOODS.to_owned())?;
             take_notification(connection, notification);
         }
         Ok(UpstreamMessage::Request(request)) => {
-            conduct.count(connection.limits.notifications_max)?;
+            conduct.count(connection.limits.notifications_max).map_err(|Flood| FLOODS.to_owned())?;
             answer(connection, &request);
         }
         // A message that is broken: whose answer it was cannot be told.
@@ -115,7 +106,7 @@ fn take_line(
             return Err(format!("its child wrote a broken message: {fault}"));
         }
         // Text some server prints where it should not.
-        Err(_) => conduct.strikes += 1,
+        Err(_) => conduct.bad(),
     }
     Ok(())
 }
@@ -142,21 +133,4 @@ fn take_notification(connection: &Arc<StdioConnection>, notification: UpstreamNo
 /// `{}` to `ping`, an error to everything else. A child that asks faster than it reads gets no answer.
 fn answer(connection: &StdioConnection, request: &ServerRequest) {
     let _unanswered = connection.outbox.try_send(request.answer());
-}
-
-impl Conduct {
-    /// One notification or request more.
-    fn count(&mut self, max_per_call: u64) -> Result<(), String> {
-        /// Many calls share a child, each with notifications of its own.
-        const CALLS: u64 = 16;
-        self.notifications += 1;
-        if self.notifications <= max_per_call.saturating_mul(CALLS) {
-            return Ok(());
-        }
-        if self.window.elapsed() < WINDOW {
-            return Err("its child floods us with notifications".to_owned());
-        }
-        (self.notifications, self.window) = (1, Instant::now());
-        Ok(())
-    }
 }

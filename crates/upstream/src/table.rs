@@ -1,5 +1,5 @@
-//! The requests that are open on one child, by our own ids. Must never give an answer to a request it was not
-//! meant for, nor settle one twice.
+//! The requests that are open on a connection that carries many, by our own ids. Must never give an answer to a
+//! request it was not meant for, nor settle one twice.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,14 +11,14 @@ use tokio::sync::{mpsc, oneshot};
 /// Progress that waits for one caller; what comes while it is full is dropped, as progress may be.
 const PROGRESS_QUEUE: usize = 64;
 
-pub(super) type Outcome = Result<reply::Outcome, UpstreamFault>;
+pub(crate) type Outcome = Result<reply::Outcome, UpstreamFault>;
 
 /// One open request, the waiting side.
-pub(super) struct Ticket {
+pub(crate) struct Ticket {
     /// Its id, and its progress token.
-    pub(super) id: u64,
-    pub(super) done: oneshot::Receiver<Outcome>,
-    pub(super) progress: Option<mpsc::Receiver<(Progress, usize)>>,
+    pub(crate) id: u64,
+    pub(crate) done: oneshot::Receiver<Outcome>,
+    pub(crate) progress: Option<mpsc::Receiver<(Progress, usize)>>,
 }
 
 struct Slot {
@@ -29,7 +29,7 @@ struct Slot {
 
 /// What became of an answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Settled {
+pub(crate) enum Settled {
     /// It was waited for.
     Yes,
     /// It was, once: cancelled, timed out, or answered before.
@@ -47,7 +47,7 @@ struct Inner {
 
 /// The open requests.
 #[derive(Default)]
-pub(super) struct Table(Mutex<Inner>);
+pub(crate) struct Table(Mutex<Inner>);
 
 impl Table {
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -58,7 +58,7 @@ impl Table {
     ///
     /// # Errors
     /// The fault that ended the connection: nothing is sent.
-    pub(super) fn open(&self, wants_progress: bool) -> Result<Ticket, UpstreamFault> {
+    pub(crate) fn open(&self, wants_progress: bool) -> Result<Ticket, UpstreamFault> {
         let mut inner = self.inner();
         if let Some(fault) = &inner.dead {
             return Err(UpstreamFault { sent: Sent::No, ..fault.clone() });
@@ -75,7 +75,7 @@ impl Table {
     }
 
     /// Brings an answer to who waits for it.
-    pub(super) fn settle(&self, id: Option<u64>, outcome: Outcome) -> Settled {
+    pub(crate) fn settle(&self, id: Option<u64>, outcome: Outcome) -> Settled {
         let mut inner = self.inner();
         let Some(id) = id else { return Settled::Never };
         match inner.open.remove(&id) {
@@ -90,7 +90,7 @@ impl Table {
     }
 
     /// Passes progress on. Progress of other ids is dropped. False when this call has had too much of it.
-    pub(super) fn progress(&self, id: u64, progress: (Progress, usize), max: u64) -> bool {
+    pub(crate) fn progress(&self, id: u64, progress: (Progress, usize), max: u64) -> bool {
         let mut inner = self.inner();
         let Some(slot) = inner.open.get_mut(&id) else { return true };
         slot.notifications += 1;
@@ -102,12 +102,12 @@ impl Table {
     }
 
     /// Forgets a request. True when it was still open.
-    pub(super) fn abandon(&self, id: u64) -> bool {
+    pub(crate) fn abandon(&self, id: u64) -> bool {
         self.inner().open.remove(&id).is_some()
     }
 
     /// Ends the connection: every open request fails, and none can be opened.
-    pub(super) fn end(&self, fault: &UpstreamFault) {
+    pub(crate) fn end(&self, fault: &UpstreamFault) {
         let open = {
             let mut inner = self.inner();
             if inner.dead.is_none() {
@@ -121,7 +121,7 @@ impl Table {
     }
 
     /// Whether requests can be opened.
-    pub(super) fn alive(&self) -> bool {
+    pub(crate) fn alive(&self) -> bool {
         self.inner().dead.is_none()
     }
 }

@@ -3,6 +3,7 @@
 //! Must never send a call whose tool this very connection has not listed at the definition that was decided
 //! on; let one agent's state answer another; start anything a request named; or send a call twice.
 
+mod carrier;
 mod conduct;
 pub mod config;
 mod connection;

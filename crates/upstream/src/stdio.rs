@@ -1,7 +1,6 @@
 //! A server as a child process: one JSON-RPC message a line. Must never share a child between lanes, nor keep
 //! one whose output can no longer be trusted.
 
-mod call;
 mod child;
 mod environment;
 mod handshake;
@@ -25,6 +24,7 @@ use ports::upstream::{ResultStream, UpstreamFault};
 use tokio::sync::mpsc;
 
 pub(crate) use self::launch::Launch;
+use crate::carrier::{CarriedStream, Carrier};
 use crate::config::{Limits, ServerConfig};
 use crate::connection::Call;
 use crate::definitions::{Definitions, Lister, Page, Verified};
@@ -45,7 +45,7 @@ pub(crate) struct StdioConnection {
     table: Table,
     outbox: mpsc::Sender<Bytes>,
     handle: child::Handle,
-    guard: Guard,
+    guard: Arc<Guard>,
     definitions: Definitions,
     relisting: AtomicBool,
     served: AtomicBool,
@@ -73,7 +73,7 @@ impl StdioConnection {
             table: Table::default(),
             outbox,
             handle: spawned.handle,
-            guard: environment::guarded(&launch),
+            guard: Arc::new(environment::guarded(&launch)),
             definitions: Definitions::new(config.name.clone(), config.limits, observer),
             relisting: AtomicBool::new(false),
             served: AtomicBool::new(false),
@@ -129,18 +129,14 @@ impl StdioConnection {
             if self.definitions.unchanged(&verified) {
                 let ticket = self.table.open(call.forward.wants_progress)?;
                 place.send(speak::request(&call.forward, self.version(), ticket.id));
-                return Ok(Box::new(call::StdioStream::new(Arc::clone(self), ticket, call)));
+                let with = ((), Arc::clone(&self.guard));
+                return Ok(Box::new(CarriedStream::new(Arc::clone(self), with, ticket, call)));
             }
         }
     }
 
     fn version(&self) -> ProtocolVersion {
         self.version.get().copied().unwrap_or(ProtocolVersion::LATEST_LEGACY)
-    }
-
-    /// The answer was lost with the child.
-    fn lost(&self) -> UpstreamFault {
-        violation(&self.server, "its child has ended in the middle of the call")
     }
 
     fn gone(&self) -> UpstreamFault {
@@ -171,23 +167,6 @@ impl StdioConnection {
         }
     }
 
-    /// The server said that its tools changed: no call passes until they are listed and reported again, which
-    /// begins at once, once.
-    fn tools_changed(self: &Arc<Self>) {
-        self.definitions.changed();
-        if self.version.get().is_none() || self.relisting.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let own = Arc::clone(self);
-        tokio::spawn(async move {
-            let listed = own.verified().await;
-            own.relisting.store(false, Ordering::Release);
-            if let Err(fault) = listed {
-                tracing::warn!(server = %own.server, why = %fault.private, "changed tools are not listed");
-            }
-        });
-    }
-
     /// Asks something that is not a call.
     async fn ask(&self, message: impl FnOnce(u64) -> Bytes) -> Result<Outcome, UpstreamFault> {
         let place = self.outbox.reserve().await.map_err(|_| self.gone())?;
@@ -213,6 +192,54 @@ impl StdioConnection {
         }
         self.table.end(&violation(&self.server, what));
         self.handle.stop();
+    }
+}
+
+impl Carrier for StdioConnection {
+    type Sending = ();
+
+    fn server(&self) -> &ServerName {
+        &self.server
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    fn table(&self) -> &Table {
+        &self.table
+    }
+
+    fn served(&self) -> &AtomicBool {
+        &self.served
+    }
+
+    fn lost(&self) -> UpstreamFault {
+        violation(&self.server, "its child has ended in the middle of the call")
+    }
+
+    /// No call passes until they are listed and reported again, which begins at once, once.
+    fn tools_changed(self: &Arc<Self>) {
+        self.definitions.changed();
+        if self.version.get().is_none() || self.relisting.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let own = Arc::clone(self);
+        tokio::spawn(async move {
+            let listed = own.verified().await;
+            own.relisting.store(false, Ordering::Release);
+            if let Err(fault) = listed {
+                tracing::warn!(server = %own.server, why = %fault.private, "changed tools are not listed");
+            }
+        });
+    }
+
+    fn say(self: &Arc<Self>, message: Bytes) {
+        let _untold = self.outbox.try_send(message);
+    }
+
+    fn say_of(self: &Arc<Self>, (): &(), message: Bytes) {
+        self.say(message);
     }
 }
 

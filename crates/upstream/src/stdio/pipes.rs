@@ -5,16 +5,15 @@ use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use mcp::line::{self, LineDecoder};
-use mcp::outbound;
-use mcp::reply::{ServerRequest, UpstreamMessage, UpstreamNotification, UpstreamViolation, read_message};
+use mcp::reply::{UpstreamViolation, read_message};
 use model::limits::JsonLimits;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::ChildStdin;
 use tokio::sync::{mpsc, watch};
 
 use super::StdioConnection;
+use crate::carrier;
 use crate::conduct::{Conduct, Flood};
-use crate::fault::violation;
 use crate::speak;
 use crate::table::Settled;
 
@@ -88,18 +87,12 @@ fn take_line(
     conduct: &mut Conduct,
 ) -> Result<(), String> {
     match read_message(line, limits) {
-        Ok(UpstreamMessage::Response { id, outcome }) => match connection.table.settle(id, Ok(outcome)) {
-            Settled::Yes => conduct.good(),
-            Settled::Late => {}
-            Settled::Never => conduct.bad(),
-        },
-        Ok(UpstreamMessage::Notification(notification)) => {
-            conduct.count(connection.limits.notifications_max).map_err(|Flood| FLOODS.to_owned())?;
-            take_notification(connection, notification);
-        }
-        Ok(UpstreamMessage::Request(request)) => {
-            conduct.count(connection.limits.notifications_max).map_err(|Flood| FLOODS.to_owned())?;
-            answer(connection, &request);
+        Ok(message) => {
+            match carrier::take(connection, message, conduct).map_err(|Flood| FLOODS.to_owned())? {
+                Some(Settled::Yes) => conduct.good(),
+                Some(Settled::Never) => conduct.bad(),
+                Some(Settled::Late) | None => {}
+            }
         }
         // A message that is broken: whose answer it was cannot be told.
         Err(UpstreamViolation::Json(fault)) if line.starts_with(b"{") => {
@@ -109,28 +102,4 @@ fn take_line(
         Err(_) => conduct.bad(),
     }
     Ok(())
-}
-
-fn take_notification(connection: &Arc<StdioConnection>, notification: UpstreamNotification) {
-    match notification {
-        UpstreamNotification::Progress(update) => {
-            let id = update.token;
-            let max = connection.limits.notifications_max;
-            if !connection.table.progress(id, speak::progress(update), max) {
-                let fault = violation(&connection.server, "it floods the call with progress");
-                connection.table.settle(Some(id), Err(fault));
-                // A child that reads nothing cannot be told.
-                let _untold = connection.outbox.try_send(outbound::cancelled(id, "too much progress"));
-            }
-        }
-        UpstreamNotification::ToolsChanged => connection.tools_changed(),
-        UpstreamNotification::Message
-        | UpstreamNotification::Cancelled { .. }
-        | UpstreamNotification::Other => {}
-    }
-}
-
-/// `{}` to `ping`, an error to everything else. A child that asks faster than it reads gets no answer.
-fn answer(connection: &StdioConnection, request: &ServerRequest) {
-    let _unanswered = connection.outbox.try_send(request.answer());
 }

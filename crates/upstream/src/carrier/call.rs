@@ -1,5 +1,5 @@
-//! One call on a child, as its caller sees it. Must never end without telling the child to stop, unless the child
-//! answered.
+//! One call on such a connection, as its caller sees it. Must never end without telling the server to stop, unless the
+//! server answered.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,16 +13,19 @@ use ports::upstream::{Answer, Progress, ResultStream, UpstreamEvent, UpstreamFau
 use tokio::sync::mpsc;
 use tokio::time::{Sleep, sleep_until};
 
-use super::StdioConnection;
+use super::Carrier;
 use crate::connection::Call;
 use crate::fault::{leaked, maybe_sent};
+use crate::guard::Guard;
 use crate::lane::Place;
 use crate::speak;
 use crate::table::{Outcome, Ticket};
 
 /// A call that was sent.
-pub(super) struct StdioStream {
-    connection: Arc<StdioConnection>,
+pub(crate) struct CarriedStream<C: Carrier> {
+    connection: Arc<C>,
+    sending: C::Sending,
+    guard: Arc<Guard>,
     ticket: Ticket,
     deadline: Pin<Box<Sleep>>,
     bytes_left: usize,
@@ -38,12 +41,20 @@ enum Heard {
     Deadline,
 }
 
-impl StdioStream {
-    pub(super) fn new(connection: Arc<StdioConnection>, ticket: Ticket, call: Call) -> Self {
+impl<C: Carrier> CarriedStream<C> {
+    /// Of a call that was sent so, and into whose answer this guard looks.
+    pub(crate) fn new(
+        connection: Arc<C>,
+        (sending, guard): (C::Sending, Arc<Guard>),
+        ticket: Ticket,
+        call: Call,
+    ) -> Self {
         let deadline = Box::pin(sleep_until(call.deadline));
         let (bytes_left, method) = (call.forward.bytes_max, speak::method(&call.forward));
         Self {
             connection,
+            sending,
+            guard,
             ticket,
             deadline,
             bytes_left,
@@ -64,7 +75,7 @@ impl StdioStream {
     }
 
     async fn following(&mut self) -> UpstreamEvent {
-        let server = &self.connection.server;
+        let server = self.connection.server();
         if self.over {
             return UpstreamEvent::Done(Err(maybe_sent(
                 Reason::Indeterminate,
@@ -78,9 +89,9 @@ impl StdioStream {
             return self.done(arrived.unwrap_or_else(cancelled));
         }
         match self.hear().await {
-            Heard::Progress(progress, _) if self.connection.guard.finds_in_progress(&progress) => {
+            Heard::Progress(progress, _) if self.guard.finds_in_progress(&progress) => {
                 self.stop("its progress cannot be used");
-                self.done(Err(leaked(&self.connection.server)))
+                self.done(Err(leaked(self.connection.server())))
             }
             Heard::Progress(progress, bytes) => match self.bytes_left.checked_sub(bytes) {
                 Some(left) => {
@@ -90,14 +101,14 @@ impl StdioStream {
                 None => {
                     let what = "its progress is more than a call may return";
                     self.stop("too much progress");
-                    self.done(Err(maybe_sent(Reason::LimitExceeded, &self.connection.server, what)))
+                    self.done(Err(maybe_sent(Reason::LimitExceeded, self.connection.server(), what)))
                 }
             },
             Heard::Outcome(outcome) => self.done(outcome),
             Heard::Deadline => {
                 self.stop("the call took too long");
                 let what = "it did not answer within the call's time";
-                self.done(Err(maybe_sent(Reason::UpstreamTimeout, &self.connection.server, what)))
+                self.done(Err(maybe_sent(Reason::UpstreamTimeout, self.connection.server(), what)))
             }
         }
     }
@@ -105,24 +116,18 @@ impl StdioStream {
     fn done(&mut self, outcome: Outcome) -> UpstreamEvent {
         self.over = true;
         if outcome.is_ok() {
-            self.connection.served.store(true, Ordering::Release);
+            self.connection.served().store(true, Ordering::Release);
         }
         let answer: Result<Answer, UpstreamFault> = outcome.and_then(|outcome| {
-            speak::answer(
-                (&self.connection.server, self.method),
-                outcome,
-                self.bytes_left,
-                &self.connection.guard,
-            )
+            speak::answer((self.connection.server(), self.method), outcome, self.bytes_left, &self.guard)
         });
         UpstreamEvent::Done(answer)
     }
 
-    /// Forgets the request and tells the child, without waiting for either.
+    /// Forgets the request and tells the server, without waiting for either.
     fn stop(&self, why: &str) {
-        if self.connection.table.abandon(self.ticket.id) {
-            // A child that reads nothing cannot be told.
-            let _untold = self.connection.outbox.try_send(outbound::cancelled(self.ticket.id, why));
+        if self.connection.table().abandon(self.ticket.id) {
+            self.connection.say_of(&self.sending, outbound::cancelled(self.ticket.id, why));
         }
     }
 }
@@ -135,7 +140,7 @@ async fn receive(progress: &mut Option<mpsc::Receiver<(Progress, usize)>>) -> Op
     received
 }
 
-impl ResultStream for StdioStream {
+impl<C: Carrier> ResultStream for CarriedStream<C> {
     fn next(&mut self) -> BoxFuture<'_, UpstreamEvent> {
         Box::pin(self.following())
     }
@@ -154,7 +159,7 @@ impl ResultStream for StdioStream {
     }
 }
 
-impl Drop for StdioStream {
+impl<C: Carrier> Drop for CarriedStream<C> {
     fn drop(&mut self) {
         if !self.over && !self.cancelled {
             self.stop("nobody waits for the answer any more");

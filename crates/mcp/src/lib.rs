@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod classify;
+pub mod edit;
 pub mod fault;
 pub mod header;
 mod hygiene;
@@ -14,6 +15,7 @@ pub mod jsonrpc;
 pub mod line;
 pub mod meta;
 pub mod outbound;
+pub mod page;
 pub mod param_header;
 pub mod probe;
 pub mod relay;

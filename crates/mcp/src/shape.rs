@@ -236,7 +236,7 @@ impl Object {
     }
 
     /// A member as it was written.
-    fn part(&mut self, part: &Part, text: &Bytes) {
+    pub(crate) fn part(&mut self, part: &Part, text: &Bytes) {
         self.comma();
         self.out.raw(part.text(text));
     }

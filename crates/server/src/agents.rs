@@ -5,6 +5,7 @@
 
 mod bodies;
 mod calls;
+mod cursors;
 mod legacy;
 mod modern;
 mod per_agent;

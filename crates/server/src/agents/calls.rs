@@ -18,13 +18,15 @@ use mcp::request::Call;
 use mcp::shape::{self, Cache};
 use mcp::sse;
 use mcp::version::Era;
-use model::call::ToolCall;
+use model::call::{Endpoint, ToolCall};
 use model::denial::{Denial, Reason};
+use model::ids::ServerName;
 use model::method::Method;
 use ports::upstream::{Answer, Progress};
 use tokio::sync::mpsc;
 
 use super::Exchange;
+use super::cursors::{self, Cursors};
 use super::sessions::Session;
 use crate::reply::{self, Reply};
 
@@ -53,12 +55,16 @@ impl Exchange<'_> {
     pub(super) async fn call(&self, way: Way<'_>, id: RequestId, call: Call) -> Reply {
         let (call, token) = call.into_call(self.endpoint.clone());
         let (era, method) = (way.era(), call.method);
+        let (call, pages) = match self.paged(call) {
+            Ok(paged) => paged,
+            Err(fault) => return self.fault(fault.with_id(Some(id)), method.as_str()).await,
+        };
         if let Way::Modern(headers) = &way
             && let Err(fault) = self.mirrored(&call, headers)
         {
             return self.fault(fault.with_id(Some(id)), method.as_str()).await;
         }
-        let answering = Answering { era, method, id, token, server: self.face.server.clone() };
+        let answering = Answering { era, method, id, token, server: self.face.server.clone(), pages };
         let place = match way {
             Way::Modern(_) => Ok(None),
             Way::Legacy(session) => Place::reserve(session, &answering.id).map(Some).ok_or(()),
@@ -81,6 +87,27 @@ impl Exchange<'_> {
         let end = handle.done.await;
         open.end();
         reply::json(200, answering.end(end))
+    }
+}
+
+/// What the pages of a server's list are given their cursors with.
+type Pages = Option<(Cursors, ServerName)>;
+
+impl Exchange<'_> {
+    /// A call for a page of a list, with the server's own cursor in it. What the client brings is opened first of all.
+    fn paged(&self, call: ToolCall) -> Result<(ToolCall, Pages), ProtocolFault> {
+        let cursors = Cursors::of(&self.face.door, &self.caller.principal().agent, &call);
+        let Some(cursors) = cursors else { return Ok((call, None)) };
+        let begin = cursors.begin(&call)?;
+        let Endpoint::Server(server) = self.endpoint.clone() else { return Ok((call, None)) };
+        let cursor = match begin.as_deref() {
+            None => None,
+            Some([(of, cursor)]) if *of == server => Some(cursor.clone()),
+            Some(_) => return Err(ProtocolFault::params("`cursor` was not given by this server")),
+        };
+        let call = cursors::from(call, cursor.as_deref());
+        let call = call.ok_or_else(|| ProtocolFault::params("`cursor` cannot be used"))?;
+        Ok((call, Some((cursors, server))))
     }
 }
 
@@ -172,6 +199,7 @@ struct Answering {
     id: RequestId,
     token: Option<ProgressToken>,
     server: Implementation,
+    pages: Pages,
 }
 
 impl Answering {
@@ -190,7 +218,14 @@ impl Answering {
     fn answered(&self, answer: &Answer) -> Bytes {
         match answer {
             Answer::Result { result, .. } => {
-                let result = shape::result(self.era, result, &self.server, cache(self.method));
+                let result = match &self.pages {
+                    None => result.clone(),
+                    Some((cursors, server)) => match cursors.page(server, result) {
+                        Ok(page) => page,
+                        Err(error) => return error_message(Some(&self.id), &error),
+                    },
+                };
+                let result = shape::result(self.era, &result, &self.server, cache(self.method));
                 result_message(&self.id, &result)
             }
             Answer::Error { code, message, data } => {

@@ -31,6 +31,7 @@ pub use crate::refuse::Refused;
 use crate::resolved::{Lookup, Resolved, mirroring};
 use crate::sequencer::Sequencers;
 use crate::supervise::Supervised;
+use crate::suspended::SuspendedCalls;
 use crate::view::Views;
 
 /// What waits for a slow connection; more is dropped, never the terminal.
@@ -45,6 +46,7 @@ pub struct Door {
     pub(crate) listings: Listings,
     pub(crate) noise: Noise,
     pub(crate) open: OpenCalls,
+    pub(crate) suspended: SuspendedCalls,
 }
 
 /// How a call ended for its caller.
@@ -99,6 +101,7 @@ impl Door {
             listings,
             noise: Noise::default(),
             open: OpenCalls::default(),
+            suspended: SuspendedCalls::default(),
         })
     }
 

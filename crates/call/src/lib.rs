@@ -29,6 +29,7 @@ mod revoke;
 mod run;
 pub mod sequencer;
 mod supervise;
+mod suspended;
 #[cfg(test)]
 mod testing;
 pub mod view;
@@ -41,4 +42,5 @@ pub use list::{Listed, ListedTool};
 pub use question::Round;
 pub use revoke::Revoker;
 pub use supervise::Supervised;
+pub use suspended::Whose;
 pub use watch::Watch;

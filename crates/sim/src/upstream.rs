@@ -122,7 +122,8 @@ impl SimUpstreams {
         };
         let world = Arc::clone(&self.world);
         let asks = if let Plan::Asks(method) = plan { Some(method) } else { None };
-        Ok(Box::new(SimStream { world, call: forward.call, plan, due, progress, asks, waits: false }))
+        let (call, answer_within) = (forward.call, forward.answer_within);
+        Ok(Box::new(SimStream { world, call, plan, due, progress, asks, waits: false, answer_within }))
     }
 }
 
@@ -161,6 +162,7 @@ struct SimStream {
     /// What it asks before it answers.
     asks: Option<Method>,
     waits: bool,
+    answer_within: Duration,
 }
 
 impl SimStream {
@@ -196,7 +198,10 @@ impl SimStream {
             return UpstreamEvent::Asks(vec![question(method)]);
         }
         if self.waits {
-            std::future::pending::<()>().await;
+            // Nobody answers for so long.
+            tokio::time::sleep(self.answer_within).await;
+            self.world.ended(self.call, false);
+            return UpstreamEvent::Done(Err(fault(Sent::Maybe, Reason::UpstreamTimeout)));
         }
         tokio::time::sleep_until(self.due).await;
         let end = self.end();

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use model::client::ClientCapabilities;
 use model::ids::{AgentId, CallId, Epoch};
 use model::tool::ToolRef;
 use ports::snapshot::Snapshots as _;
@@ -34,6 +35,8 @@ pub struct Seen {
     pub forwarded: Vec<CallId>,
     /// Calls that the upstream was told to stop.
     pub cancelled: HashSet<CallId>,
+    /// What the servers of those calls were told that they may ask.
+    pub told: Vec<ClientCapabilities>,
     /// What clients answered that reached an upstream.
     pub replied: Vec<(CallId, Vec<Reply>)>,
     /// Calls that are open.
@@ -111,6 +114,7 @@ impl World {
         let mut seen = self.seen();
         seen.violations.extend(broken);
         seen.forwarded.push(forward.call);
+        seen.told.push(forward.client);
         let (agent, tool) = (forward.agent.clone(), forward.tool.name.clone());
         seen.open.insert(forward.call, OpenCall { agent, tool, revoked: None });
         self.arrived.notify_one();

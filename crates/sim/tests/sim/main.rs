@@ -9,6 +9,8 @@ mod methods;
 #[cfg(test)]
 mod path;
 #[cfg(test)]
+mod questions;
+#[cfg(test)]
 mod random;
 #[cfg(test)]
 mod requirements;

@@ -18,6 +18,7 @@ pub mod outbound;
 pub mod page;
 pub mod param_header;
 pub mod probe;
+pub mod question;
 pub mod relay;
 pub mod reply;
 pub mod request;

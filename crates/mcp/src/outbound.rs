@@ -4,12 +4,14 @@
 mod tests;
 
 use bytes::Bytes;
+use model::client::{ClientCapabilities, LogLevel};
 use model::json::RawJson;
 use model::method::Method;
 
 use crate::header;
 use crate::implementation::Implementation;
 use crate::meta;
+use crate::question::{known_to, write_capabilities};
 use crate::splice;
 use crate::version::ProtocolVersion;
 use crate::write::Writer;
@@ -39,14 +41,35 @@ pub struct ToolRequest<'a> {
     pub trace: &'a [(Box<str>, RawJson)],
     /// Our progress token, when progress is wanted.
     pub progress: Option<u64>,
+    /// What a stateless server may ask of the client during this call.
+    pub client: ClientCapabilities,
+    /// From which level on a stateless server may log during this call.
+    pub log: Option<LogLevel>,
+    /// What a stateless server asked for first, when this is the same call again.
+    pub again: Option<Again<'a>>,
 }
 
-/// `initialize`, declaring no capability.
+/// What a call that is sent again brings (MCP 2026-07-28, Multi round-trip requests).
+#[derive(Clone, Copy, Debug)]
+pub struct Again<'a> {
+    /// The answers by their keys; `None` when nothing was asked.
+    pub responses: Option<&'a [(Box<str>, RawJson)]>,
+    /// The state the server gave, as it wrote it.
+    pub state: Option<&'a RawJson>,
+}
+
+/// `initialize`, declaring what of these abilities the revision knows.
 #[must_use]
-pub fn initialize(id: u64, version: ProtocolVersion, client: &Implementation) -> Bytes {
+pub fn initialize(
+    id: u64,
+    version: ProtocolVersion,
+    client: &Implementation,
+    can: ClientCapabilities,
+) -> Bytes {
     let mut out = request(id, "initialize");
-    out.raw(r#"{"protocolVersion":"#).string(version.as_str()).raw(r#","capabilities":{},"clientInfo":"#);
-    client.write(&mut out);
+    out.raw(r#"{"protocolVersion":"#).string(version.as_str()).raw(r#","capabilities":"#);
+    write_capabilities(&mut out, known_to(version, can));
+    client.write(out.raw(r#","clientInfo":"#));
     finish(out.raw("}").take())
 }
 
@@ -61,7 +84,7 @@ pub fn initialized() -> Bytes {
 pub fn discover(id: u64, version: ProtocolVersion, client: &Implementation) -> Bytes {
     let mut out = request(id, "server/discover");
     out.raw("{");
-    write_meta(&mut out, Separator::First, &Wire::Modern { version, client }, None, &[]);
+    write_meta(&mut out, Separator::First, &Wire::Modern { version, client }, None);
     finish(out.raw("}").take())
 }
 
@@ -69,6 +92,13 @@ pub fn discover(id: u64, version: ProtocolVersion, client: &Implementation) -> B
 #[must_use]
 pub fn ping(id: u64) -> Bytes {
     finish(request(id, "ping").raw("{}").take())
+}
+
+/// `logging/setLevel`, legacy only.
+#[must_use]
+pub fn set_level(id: u64, level: LogLevel) -> Bytes {
+    let mut out = request(id, "logging/setLevel");
+    finish(out.raw(r#"{"level":"#).string(level.as_str()).raw("}").take())
 }
 
 /// `tools/list`.
@@ -81,7 +111,7 @@ pub fn list_tools(wire: &Wire<'_>, id: u64, cursor: Option<&str>) -> Bytes {
         out.raw(r#""cursor":"#).string(cursor);
         separator = Separator::Comma;
     }
-    write_meta(&mut out, separator, wire, None, &[]);
+    write_meta(&mut out, separator, wire, None);
     finish(out.raw("}").take())
 }
 
@@ -98,7 +128,8 @@ fn call_tool(wire: &Wire<'_>, id: u64, call: &ToolRequest<'_>) -> Bytes {
     let mut out = Writer::with_capacity(call.arguments.as_bytes().len() + call.name.len() + 384);
     begin(&mut out, id, "tools/call");
     out.raw(r#"{"name":"#).string(call.name).raw(r#","arguments":"#).leaf(call.arguments);
-    write_meta(&mut out, Separator::Comma, wire, call.progress, call.trace);
+    write_again(&mut out, Separator::Comma, call.again);
+    write_meta(&mut out, Separator::Comma, wire, Some(call));
     finish(out.raw("}").take())
 }
 
@@ -109,7 +140,8 @@ fn call_method(wire: &Wire<'_>, id: u64, method: Method, request: &ToolRequest<'
     let inner = splice::inner(request.arguments);
     out.raw("{").raw(inner);
     let separator = if inner.is_empty() { Separator::First } else { Separator::Comma };
-    write_meta(&mut out, separator, wire, request.progress, request.trace);
+    let separator = write_again(&mut out, separator, request.again);
+    write_meta(&mut out, separator, wire, Some(request));
     finish(out.raw("}").take())
 }
 
@@ -159,23 +191,50 @@ enum Separator {
     Comma,
 }
 
+impl Separator {
+    const fn text(self) -> &'static str {
+        match self {
+            Self::First => "",
+            Self::Comma => ",",
+        }
+    }
+}
+
+/// What the call brings when it is sent again. What stands between it and what follows.
+fn write_again(out: &mut Writer, mut separator: Separator, again: Option<Again<'_>>) -> Separator {
+    if let Some(responses) = again.and_then(|again| again.responses) {
+        out.raw(separator.text()).raw(r#""inputResponses":{"#);
+        let mut between = Separator::First;
+        for (key, response) in responses {
+            out.raw(between.text()).string(key).raw(":").leaf(response);
+            between = Separator::Comma;
+        }
+        out.raw("}");
+        separator = Separator::Comma;
+    }
+    if let Some(state) = again.and_then(|again| again.state) {
+        out.raw(separator.text()).raw(r#""requestState":"#).leaf(state);
+        separator = Separator::Comma;
+    }
+    separator
+}
+
 /// `"_meta":{…}`, when there is anything to say in it.
-fn write_meta(
-    out: &mut Writer,
-    separator: Separator,
-    wire: &Wire<'_>,
-    progress: Option<u64>,
-    trace: &[(Box<str>, RawJson)],
-) {
+fn write_meta(out: &mut Writer, separator: Separator, wire: &Wire<'_>, call: Option<&ToolRequest<'_>>) {
     let mut parts = Writer::default();
     if let Wire::Modern { version, client } = wire {
         parts.raw(",").string(meta::PROTOCOL_VERSION).raw(":").string(version.as_str());
-        parts.raw(",").string(meta::CLIENT_CAPABILITIES).raw(":{},").string(meta::CLIENT_INFO).raw(":");
-        client.write(&mut parts);
+        let can = call.map_or(ClientCapabilities::NONE, |call| call.client);
+        write_capabilities(parts.raw(",").string(meta::CLIENT_CAPABILITIES).raw(":"), can);
+        client.write(parts.raw(",").string(meta::CLIENT_INFO).raw(":"));
+        if let Some(level) = call.and_then(|call| call.log) {
+            parts.raw(",").string(meta::LOG_LEVEL).raw(":").string(level.as_str());
+        }
     }
-    if let Some(token) = progress {
+    if let Some(token) = call.and_then(|call| call.progress) {
         parts.raw(",").string(meta::PROGRESS_TOKEN).raw(":").number(token);
     }
+    let trace = call.map_or(&[][..], |call| call.trace);
     for known in meta::TRACE {
         if let Some((name, value)) = trace.iter().find(|(name, _)| **name == *known) {
             parts.raw(",").string(name).raw(":").leaf(value);
@@ -183,10 +242,6 @@ fn write_meta(
     }
     let parts = parts.into_bytes();
     if let Some(members) = parts.strip_prefix(b",") {
-        let comma = match separator {
-            Separator::First => "",
-            Separator::Comma => ",",
-        };
-        out.raw(comma).raw(r#""_meta":{"#).raw(members).raw("}");
+        out.raw(separator.text()).raw(r#""_meta":{"#).raw(members).raw("}");
     }
 }

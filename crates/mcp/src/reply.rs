@@ -3,12 +3,16 @@
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
+
 use bytes::Bytes;
+use model::client::{ClientCapabilities, LogLevel};
 use model::json::{Json, JsonFault, Member, RawJson};
 use model::limits::JsonLimits;
 use model::method::Method;
 
 use crate::jsonrpc::{RequestId, RpcError, code, error_message, result_message};
+use crate::question::{self, Asked, QuestionFault};
 use crate::splice;
 
 /// Longest error message kept.
@@ -26,7 +30,7 @@ pub enum UpstreamMessage {
     },
     /// A notification.
     Notification(UpstreamNotification),
-    /// A request to us. It must be answered with [`ServerRequest::answer`].
+    /// A request to us. It must be answered.
     Request(ServerRequest),
 }
 
@@ -45,7 +49,7 @@ impl Outcome {
     pub fn offers(&self) -> Offers {
         match self {
             Self::Result(result) => result.offers(),
-            Self::Error(_) => Offers { tools: true, methods: Vec::new() },
+            Self::Error(_) => Offers { tools: true, logging: false, methods: Vec::new() },
         }
     }
 }
@@ -63,8 +67,8 @@ pub struct UpstreamResult {
 pub enum UpstreamNotification {
     /// `notifications/progress`.
     Progress(ProgressUpdate),
-    /// `notifications/message`: a log message.
-    Message,
+    /// `notifications/message`.
+    Log(LogUpdate),
     /// `notifications/tools/list_changed`.
     ToolsChanged,
     /// `notifications/cancelled`: the upstream gave up a request of its own.
@@ -89,6 +93,17 @@ pub struct ProgressUpdate {
     pub message: Option<RawJson>,
 }
 
+/// A log message, its texts as they were written.
+#[derive(Clone, Debug)]
+pub struct LogUpdate {
+    /// How grave.
+    pub level: LogLevel,
+    /// Who logs: a string.
+    pub logger: Option<RawJson>,
+    /// What.
+    pub data: RawJson,
+}
+
 /// A request of an upstream to us.
 #[derive(Clone, Debug)]
 pub struct ServerRequest {
@@ -96,15 +111,36 @@ pub struct ServerRequest {
     pub id: RequestId,
     /// Its method.
     pub method: Box<str>,
+    params: Option<RawJson>,
 }
 
 impl ServerRequest {
+    /// What it asks of the client whose call is served; `can` is what was declared to the server.
+    ///
+    /// # Errors
+    /// Why the client may not be asked. [`Self::answer`] is for what is no question to it.
+    pub fn question(&self, can: ClientCapabilities) -> Result<Asked, QuestionFault> {
+        question::read(&self.method, self.params.as_ref(), can)
+    }
+
+    /// The client's answer.
+    #[must_use]
+    pub fn result(&self, result: &RawJson) -> Bytes {
+        result_message(&self.id, result)
+    }
+
+    /// That there will be none.
+    #[must_use]
+    pub fn error(&self, error: &RpcError) -> Bytes {
+        error_message(Some(&self.id), error)
+    }
+
     /// The answer: `{}` to `ping`, `-32601` to everything else.
     #[must_use]
     pub fn answer(&self) -> Bytes {
         match &*self.method {
-            "ping" => result_message(&self.id, &RawJson::empty_object()),
-            _ => error_message(Some(&self.id), &RpcError::new(code::METHOD_NOT_FOUND, "Method not found")),
+            "ping" => self.result(&RawJson::empty_object()),
+            _ => self.error(&RpcError::new(code::METHOD_NOT_FOUND, "Method not found")),
         }
     }
 }
@@ -140,7 +176,7 @@ struct Parts {
     version: bool,
     id: Option<Json>,
     method: Option<Json>,
-    params: Option<Json>,
+    params: Option<Member>,
     result: Option<Member>,
     error: Option<Member>,
 }
@@ -151,7 +187,7 @@ impl Parts {
             "jsonrpc" => self.version = member.value.as_str() == Some("2.0"),
             "id" => self.id = Some(member.value),
             "method" => self.method = Some(member.value),
-            "params" => self.params = Some(member.value),
+            "params" => self.params = Some(member),
             "result" => self.result = Some(member),
             "error" => self.error = Some(member),
             _ => {}
@@ -165,13 +201,14 @@ impl Parts {
         match (self.method, self.result, self.error) {
             (Some(Json::String(method)), None, None) => match self.id {
                 None => {
-                    let params = self.params.unwrap_or(Json::Null);
+                    let params = self.params.map_or(Json::Null, |params| params.value);
                     Ok(UpstreamMessage::Notification(read_notification(&method, &params, text)))
                 }
                 Some(id) => {
                     let id =
                         RequestId::read(&id).ok_or(UpstreamViolation::Shape("a request with a bad `id`"))?;
-                    Ok(UpstreamMessage::Request(ServerRequest { id, method }))
+                    let params = self.params.map(|params| RawJson::slice(text, &params.span));
+                    Ok(UpstreamMessage::Request(ServerRequest { id, method, params }))
                 }
             },
             (None, Some(result), None) => {
@@ -210,7 +247,9 @@ fn read_notification(method: &str, params: &Json, text: &Bytes) -> UpstreamNotif
         "notifications/progress" => {
             read_progress(params, text).map_or(UpstreamNotification::Other, UpstreamNotification::Progress)
         }
-        "notifications/message" => UpstreamNotification::Message,
+        "notifications/message" => {
+            read_log(params, text).map_or(UpstreamNotification::Other, UpstreamNotification::Log)
+        }
         "notifications/tools/list_changed" => UpstreamNotification::ToolsChanged,
         "notifications/cancelled" => {
             UpstreamNotification::Cancelled { request: params.get("requestId").and_then(RequestId::read) }
@@ -233,6 +272,16 @@ fn read_progress(params: &Json, text: &Bytes) -> Option<ProgressUpdate> {
     })
 }
 
+fn read_log(params: &Json, text: &Bytes) -> Option<LogUpdate> {
+    let cut = |member: &Member| RawJson::slice(text, &member.span);
+    let logger = params.member("logger").filter(|member| matches!(member.value, Json::String(_)));
+    Some(LogUpdate {
+        level: LogLevel::parse(params.get("level")?.as_str()?)?,
+        logger: logger.map(cut),
+        data: params.member("data").map(cut)?,
+    })
+}
+
 impl UpstreamResult {
     /// The result, untouched.
     #[must_use]
@@ -249,7 +298,12 @@ impl UpstreamResult {
     /// A member of the result, cut out.
     #[must_use]
     pub fn member_raw(&self, name: &str) -> Option<RawJson> {
-        self.tree.member(name).map(|member| RawJson::slice(&self.text, &member.span))
+        self.tree.member(name).map(|member| self.cut(&member.span))
+    }
+
+    /// What stands at a span of the tree.
+    pub(crate) fn cut(&self, span: &Range<usize>) -> RawJson {
+        RawJson::slice(&self.text, span)
     }
 
     /// What kind of result it is; an absent `resultType` means complete (MCP 2026-07-28, Base Protocol).
@@ -306,7 +360,7 @@ impl UpstreamResult {
         };
         let methods: Vec<_> = Method::BESIDE_TOOLS.into_iter().filter(behind).collect();
         // Servers that declare nothing at all are asked for tools.
-        Offers { tools: has("tools") || methods.is_empty(), methods }
+        Offers { tools: has("tools") || methods.is_empty(), logging: has("logging"), methods }
     }
 
     /// `nextCursor`: another page follows. An empty cursor is a cursor.
@@ -358,6 +412,8 @@ impl UpstreamResult {
 pub struct Offers {
     /// Whether it has tools to list.
     pub tools: bool,
+    /// Whether it takes `logging/setLevel`.
+    pub logging: bool,
     /// The methods beside tools.
     pub methods: Vec<Method>,
 }
@@ -367,7 +423,7 @@ pub struct Offers {
 pub enum ResultKind {
     /// The answer.
     Complete,
-    /// The server wants input first. Not carried yet.
+    /// The server wants input first: [`UpstreamResult::input_required`].
     InputRequired,
     /// The server made a task of it. Never asked for, so a violation.
     Task,

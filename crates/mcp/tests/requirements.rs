@@ -13,6 +13,7 @@ mod tests {
     use mcp::relay;
     use mcp::request::{Call, ClientRequest};
     use mcp::version::{Era, ProtocolVersion};
+    use model::client::ClientCapabilities;
     use model::denial::{Denial, Reason};
     use model::json::Json;
     use model::limits::JsonLimits;
@@ -51,7 +52,9 @@ mod tests {
             let call = laden(method, parameters);
             for wire in [Wire::Legacy, Wire::Modern { version: ProtocolVersion::V2026_07_28, client: &us }] {
                 let (name, arguments) = (call.name.as_str(), &call.arguments_raw);
-                let request = ToolRequest { name, arguments, trace: &call.meta.trace, progress: Some(7) };
+                let (client, log, again) = (ClientCapabilities::NONE, None, None);
+                let (trace, progress) = (&call.meta.trace, Some(7));
+                let request = ToolRequest { name, arguments, trace, progress, client, log, again };
                 let sent = outbound::call(&wire, 7, method, &request);
                 let text = String::from_utf8(sent.to_vec()).unwrap();
                 assert!(!text.contains("canary"), "{text}");

@@ -78,7 +78,7 @@ fn take_notification<C: Carrier>(connection: &Arc<C>, notification: UpstreamNoti
             }
         }
         UpstreamNotification::ToolsChanged => connection.tools_changed(),
-        UpstreamNotification::Message
+        UpstreamNotification::Log(_)
         | UpstreamNotification::Cancelled { .. }
         | UpstreamNotification::Other => {}
     }

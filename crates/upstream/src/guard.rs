@@ -6,7 +6,7 @@
 
 use model::json::RawJson;
 use ports::secret::Secret;
-use ports::upstream::{Answer, Progress, UpstreamFault};
+use ports::upstream::{Answer, UpstreamFault};
 
 use crate::credentials;
 use crate::fault::leaked;
@@ -66,12 +66,6 @@ impl Guard {
 
     fn finds_in(&self, json: Option<&RawJson>) -> bool {
         json.is_some_and(|json| self.finds(json.as_str()))
-    }
-
-    /// Whether progress holds a credential.
-    pub(crate) fn finds_in_progress(&self, progress: &Progress) -> bool {
-        let Progress { progress, total, message } = progress;
-        [Some(progress), total.as_ref(), message.as_ref()].into_iter().any(|json| self.finds_in(json))
     }
 
     /// The answer, if it holds no credential.

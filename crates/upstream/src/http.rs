@@ -19,8 +19,9 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode};
 use mcp::classify::named_by;
 use mcp::outbound;
-use mcp::reply::{Offers, Outcome, ServerRequest, UpstreamMessage, UpstreamNotification};
+use mcp::reply::{Offers, Outcome, UpstreamMessage, UpstreamNotification};
 use mcp::version::Era;
+use model::client::ClientCapabilities;
 use model::denial::Reason;
 use model::json::Json;
 use model::method::Method;
@@ -33,6 +34,7 @@ use self::call::HttpStream;
 use self::handshake::Replied;
 use self::site::{Session, Site, header};
 pub(crate) use self::sites::Sites;
+use crate::asked::Retry;
 use crate::connection::Call;
 use crate::definitions::{Definitions, Listed, Lister, Page, Verified};
 use crate::fault::{before_call, not_sent, unavailable};
@@ -59,6 +61,8 @@ pub(crate) struct HttpConnection {
     served: AtomicBool,
     closed: OnceLock<Reason>,
     one_renewal: tokio::sync::Mutex<()>,
+    /// What the server is told that it may ask.
+    client: ClientCapabilities,
 }
 
 impl HttpConnection {
@@ -70,8 +74,9 @@ impl HttpConnection {
         site: &Arc<Site>,
         observer: Arc<dyn DefinitionObserver>,
         credential: Option<&Secret>,
+        client: ClientCapabilities,
     ) -> Result<Arc<Self>, UpstreamFault> {
-        let session = site.handshake(credential).await?;
+        let session = site.handshake(credential, client).await?;
         tracing::info!(server = %site.server, version = %session.version, "server answers");
         let connection = Arc::new(Self {
             site: Arc::clone(site),
@@ -82,6 +87,7 @@ impl HttpConnection {
             served: AtomicBool::new(false),
             closed: OnceLock::new(),
             one_renewal: tokio::sync::Mutex::new(()),
+            client,
         });
         match connection.definitions.ensure(&connection.asking(credential)).await {
             Ok(_) => Ok(connection),
@@ -109,15 +115,25 @@ impl HttpConnection {
 
     /// Prepares one call. It is sent when its stream is first read.
     pub(crate) async fn call(self: &Arc<Self>, call: Call) -> Result<Box<dyn ResultStream>, UpstreamFault> {
-        let id = self.last_id.fetch_add(1, Ordering::AcqRel) + 1;
-        let outgoing = self.outgoing(&call.forward, id).await?;
+        let id = self.next_id();
+        let outgoing = self.outgoing(&call.forward, id, None).await?;
         Ok(Box::new(HttpStream::new(Arc::clone(self), call, id, outgoing)))
     }
 
-    /// The request for a call, once its tool is found to be what was decided on.
-    async fn outgoing(self: &Arc<Self>, forward: &Forward, id: u64) -> Result<Outgoing, UpstreamFault> {
+    fn next_id(&self) -> u64 {
+        self.last_id.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    /// The request for a call, or for the same call again, once its tool is found to be what was decided on.
+    async fn outgoing(
+        self: &Arc<Self>,
+        forward: &Forward,
+        id: u64,
+        again: Option<&Retry>,
+    ) -> Result<Outgoing, UpstreamFault> {
         let verified = self.verified(leased(&forward.lease)).await?;
         let session = self.session();
+        self.set_level(&session, forward).await?;
         // Also true of another session begun meanwhile: that counts as a change.
         if !self.definitions.unchanged(&verified) {
             return Err(unavailable(&self.site.server, "its tools have just changed; try again"));
@@ -127,7 +143,7 @@ impl HttpConnection {
         if session.version.era() == Era::Modern {
             self.modern_headers(&mut headers, forward, listed)?;
         }
-        let body = speak::request(forward, session.version, id);
+        let body = speak::request(forward, session.version, id, again);
         Ok(Outgoing { session, headers, body })
     }
 
@@ -202,7 +218,7 @@ impl HttpConnection {
         if !Arc::ptr_eq(lost, &self.session()) {
             return Ok(());
         }
-        match self.site.handshake(credential).await {
+        match self.site.handshake(credential, self.client).await {
             Ok(session) => {
                 self.definitions.changed();
                 *self.session.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(session);
@@ -215,29 +231,45 @@ impl HttpConnection {
         }
     }
 
-    /// Sends something beside a call, without waiting for it.
-    fn aside(self: &Arc<Self>, session: &Arc<Session>, credential: Option<&Secret>, message: Bytes) {
+    /// Sends something beside a call, one after the other, without waiting for it.
+    fn aside(self: &Arc<Self>, session: &Arc<Session>, credential: Option<&Secret>, messages: Vec<Bytes>) {
+        if messages.is_empty() {
+            return;
+        }
         let (own, session, credential) = (Arc::clone(self), Arc::clone(session), credential.cloned());
         tokio::spawn(async move {
-            let sending = own.site.notify(&session, credential.as_ref(), message);
-            match tokio::time::timeout(ASIDE, sending).await {
-                Ok(Ok(())) => {}
-                Ok(Err(fault)) => tracing::debug!(why = %fault.private, "not delivered"),
-                Err(_) => tracing::debug!(server = %own.site.server, "not delivered in time"),
+            for message in messages {
+                let sending = own.site.notify(&session, credential.as_ref(), message);
+                match tokio::time::timeout(ASIDE, sending).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(fault)) => tracing::debug!(why = %fault.private, "not delivered"),
+                    Err(_) => tracing::debug!(server = %own.site.server, "not delivered in time"),
+                }
             }
         });
     }
 
-    fn answer(
-        self: &Arc<Self>,
-        session: &Arc<Session>,
-        credential: Option<&Secret>,
-        request: &ServerRequest,
-    ) {
-        // A stateless server asks nothing; what it asks nevertheless is not answered.
-        if session.version.era() == Era::Legacy {
-            self.aside(session, credential, request.answer());
+    /// Has a server with sessions log from the level on that a call wants, unless it does. What it logs for others
+    /// is dropped by their calls.
+    async fn set_level(&self, session: &Session, forward: &Forward) -> Result<(), UpstreamFault> {
+        let takes = session.version.era() == Era::Legacy && session.offers.logging;
+        let Some(wanted) = forward.log.filter(|_| takes) else { return Ok(()) };
+        let mut level = session.level.lock().await;
+        if level.is_some_and(|level| level <= wanted) {
+            return Ok(());
         }
+        let (id, credential) = (self.next_id(), leased(&forward.lease));
+        let mut response = self.site.post(&session.headers(), credential, outbound::set_level(id, wanted));
+        match self.site.reply(&mut response, id, |_| {}).await.map_err(before_call)? {
+            Replied::Outcome(Outcome::Result(_), _) => {}
+            // Without its messages the call is still what was asked for.
+            Replied::Outcome(Outcome::Error(_), _) | Replied::Refused(_) => {
+                tracing::debug!(server = %self.site.server, "does not take the level of messages");
+            }
+        }
+        response.finish();
+        *level = Some(wanted);
+        Ok(())
     }
 
     /// Ends the session, and begins no other.
@@ -272,7 +304,7 @@ struct Asking<'a> {
 impl Asking<'_> {
     async fn ask(&self, session: &Session, cursor: Option<&str>) -> Result<Replied, UpstreamFault> {
         let connection = self.connection;
-        let id = connection.last_id.fetch_add(1, Ordering::AcqRel) + 1;
+        let id = connection.next_id();
         let mut headers = session.headers();
         if session.version.era() == Era::Modern {
             let all = outbound::headers(session.version, "tools/list", None);

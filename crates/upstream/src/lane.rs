@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use model::client::ClientCapabilities;
 use model::denial::Reason;
 use model::ids::AgentId;
 use ports::secret::Secret;
@@ -21,8 +22,10 @@ use crate::server::Server;
 pub(crate) enum LaneKey {
     /// Everybody's: the server keeps no state of a caller.
     Shared,
-    /// One agent's.
-    Agent(AgentId),
+    /// One agent's, and what its client can be asked: a server with sessions is told when one begins.
+    Agent(AgentId, ClientCapabilities),
+    /// Nobody's: it lists what the server offers, and is closed.
+    Discovery,
 }
 
 impl LaneKey {
@@ -30,8 +33,24 @@ impl LaneKey {
     pub(crate) fn directory(&self) -> String {
         match self {
             Self::Shared => "shared".to_owned(),
-            Self::Agent(agent) => format!("agent-{agent}"),
+            Self::Agent(agent, client) if client.is_empty() => format!("agent-{agent}"),
+            // No name of an agent has this mark.
+            Self::Agent(agent, client) => format!("agent-{agent}+{}", client.bits()),
+            Self::Discovery => "discovery".to_owned(),
         }
+    }
+
+    /// What the server is told that it may ask.
+    pub(crate) const fn client(&self) -> ClientCapabilities {
+        match self {
+            Self::Agent(_, client) => *client,
+            Self::Shared | Self::Discovery => ClientCapabilities::NONE,
+        }
+    }
+
+    /// Whether it is one of this agent's.
+    pub(crate) fn is_of(&self, agent: &AgentId) -> bool {
+        matches!(self, Self::Agent(own, _) if own == agent)
     }
 }
 
@@ -180,7 +199,7 @@ impl Lane {
         }
         let (lane, server) = (Arc::clone(self), Arc::clone(server));
         let task = tokio::spawn(async move {
-            let result = server.connect(&lane.key.directory(), credential.as_ref()).await;
+            let result = server.connect(&lane.key, credential.as_ref()).await;
             tell.send_replace(Some(lane.started(&server, result)));
         });
         state.starter = Some(task.abort_handle());

@@ -3,6 +3,7 @@
 //! Must never send a call whose tool this very connection has not listed at the definition that was decided
 //! on; let one agent's state answer another; start anything a request named; or send a call twice.
 
+mod asked;
 mod carrier;
 mod conduct;
 pub mod config;
@@ -14,6 +15,7 @@ mod guard;
 mod http;
 mod lane;
 pub mod leash;
+mod measure;
 mod server;
 mod speak;
 mod stdio;
@@ -24,6 +26,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use model::client::ClientCapabilities;
 use model::denial::Reason;
 use model::ids::{AgentId, ServerName};
 use ports::BoxFuture;
@@ -91,11 +94,15 @@ impl Upstreams {
 
     async fn open_by(
         &self,
-        forward: Forward,
+        mut forward: Forward,
         deadline: Instant,
     ) -> Result<Box<dyn ResultStream>, UpstreamFault> {
         let server = self.server(&forward.tool.name.server)?;
-        let lane = server.lane(&forward.agent)?;
+        if server.config.shareable {
+            // On a connection of many, nobody could tell whose client a server asks.
+            forward.client = ClientCapabilities::NONE;
+        }
+        let lane = server.lane(&forward.agent, forward.client)?;
         let place = lane.enter(server)?;
         let connection = lane.connection(server, http::leased(&forward.lease)).await?;
         connection.call(Call { forward, place, deadline }).await

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use model::client::ClientCapabilities;
 use model::denial::Reason;
 use model::ids::AgentId;
 use ports::definitions::DefinitionObserver;
@@ -55,13 +56,17 @@ impl Server {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The lane of an agent.
+    /// The lane of an agent whose client can be asked this.
     ///
     /// # Errors
     /// `limit_exceeded` when there are too many; unavailable when everything is being shut down.
-    pub(crate) fn lane(&self, agent: &AgentId) -> Result<Arc<Lane>, UpstreamFault> {
-        let key = if self.config.shareable { LaneKey::Shared } else { LaneKey::Agent(agent.clone()) };
-        self.lane_of(key)
+    pub(crate) fn lane(
+        &self,
+        agent: &AgentId,
+        client: ClientCapabilities,
+    ) -> Result<Arc<Lane>, UpstreamFault> {
+        let shareable = self.config.shareable;
+        self.lane_of(if shareable { LaneKey::Shared } else { LaneKey::Agent(agent.clone(), client) })
     }
 
     fn lane_of(&self, key: LaneKey) -> Result<Arc<Lane>, UpstreamFault> {
@@ -74,7 +79,9 @@ impl Server {
         }
         let max = self.config.limits.lanes_max;
         if lanes.by_key.len() >= max {
-            let text = format!("{max} agents use it already; raise its limit of lanes, or mark it shareable");
+            let text = format!(
+                "{max} agents, or kinds of their clients, use it already; raise its limit of lanes, or mark it shareable"
+            );
             return Err(not_sent(Reason::LimitExceeded, &self.config.name, text));
         }
         let lane = Arc::new(Lane::new(key.clone()));
@@ -85,11 +92,11 @@ impl Server {
     /// A new connection that has listed and reported its tools.
     pub(crate) async fn connect(
         &self,
-        directory: &str,
+        whose: &LaneKey,
         credential: Option<&Secret>,
     ) -> Result<Arc<Connection>, UpstreamFault> {
         let limit = self.config.limits.start;
-        match tokio::time::timeout(limit, self.connect_unbounded(directory, credential)).await {
+        match tokio::time::timeout(limit, self.connect_unbounded(whose, credential)).await {
             Ok(result) => result.map_err(before_call),
             Err(_) => {
                 let text = format!("it did not start and list its tools within {} ms", limit.as_millis());
@@ -100,7 +107,7 @@ impl Server {
 
     async fn connect_unbounded(
         &self,
-        directory: &str,
+        whose: &LaneKey,
         credential: Option<&Secret>,
     ) -> Result<Arc<Connection>, UpstreamFault> {
         let name = &self.config.name;
@@ -109,12 +116,12 @@ impl Server {
         let connection = match (&self.config.transport, &self.http) {
             (Transport::Stdio(command), _) => {
                 let launch = Launch::of(command, &values).map_err(|missing| unavailable(name, missing))?;
-                let private = self.means.work_dir.join(name.as_str()).join(directory);
-                Connection::Stdio(StdioConnection::start(&self.config, launch, &private, observer).await?)
+                let place = (self.means.work_dir.as_path(), whose);
+                Connection::Stdio(StdioConnection::start(&self.config, launch, place, observer).await?)
             }
             (Transport::Http(_), Some(sites)) => {
                 let site = sites.at(&self.config, &values).map_err(|e| unusable(&e))?;
-                Connection::Http(HttpConnection::start(&site, observer, credential).await?)
+                Connection::Http(HttpConnection::start(&site, observer, credential, whose.client()).await?)
             }
             (Transport::Http(_), None) => {
                 return Err(unavailable(&self.config.name, "its address was never checked"));
@@ -147,7 +154,7 @@ impl Server {
                 None => lane.connection(self, None).await.map(drop),
             };
         }
-        let connection = self.connect("discovery", None).await?;
+        let connection = self.connect(&LaneKey::Discovery, None).await?;
         connection.close(Reason::Cancelled).await;
         Ok(())
     }
@@ -165,10 +172,8 @@ impl Server {
 
     /// Ends what an agent holds.
     pub(crate) async fn forget(&self, agent: &AgentId) {
-        let lane = self.lanes().by_key.remove(&LaneKey::Agent(agent.clone()));
-        if let Some(lane) = lane {
-            lane.end(Reason::Revoked).await;
-        }
+        let lanes: Vec<_> = self.lanes().by_key.extract_if(|key, _| key.is_of(agent)).collect();
+        end_all(lanes.into_iter().map(|(_, lane)| lane), Reason::Revoked).await;
     }
 
     /// Ends all lanes, in parallel; none can be opened any more.
@@ -178,10 +183,14 @@ impl Server {
             lanes.closed = true;
             std::mem::take(&mut lanes.by_key)
         };
-        let mut ends = JoinSet::new();
-        for lane in lanes.into_values() {
-            ends.spawn(async move { lane.end(Reason::Cancelled).await });
-        }
-        while ends.join_next().await.is_some() {}
+        end_all(lanes.into_values(), Reason::Cancelled).await;
     }
+}
+
+async fn end_all(lanes: impl Iterator<Item = Arc<Lane>>, reason: Reason) {
+    let mut ends = JoinSet::new();
+    for lane in lanes {
+        ends.spawn(async move { lane.end(reason).await });
+    }
+    while ends.join_next().await.is_some() {}
 }

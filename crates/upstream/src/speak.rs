@@ -6,18 +6,21 @@ use std::time::Duration;
 use bytes::Bytes;
 use mcp::implementation::Implementation;
 use mcp::outbound::{self, ToolRequest, Wire};
-use mcp::reply::{Outcome, ProgressUpdate, ResultKind, UpstreamResult};
+use mcp::question::InputRequired;
+use mcp::reply::{LogUpdate, Outcome, ProgressUpdate, ResultKind, UpstreamResult};
 use mcp::version::{Era, ProtocolVersion};
 use model::ids::ServerName;
 use model::json::RawJson;
 use model::limits::JsonLimits;
 use model::method::Method;
-use ports::upstream::{Answer, Forward, Progress, UpstreamFault};
+use ports::upstream::{Answer, Forward, LogMessage, Progress, UpstreamFault};
 
+use crate::asked::Retry;
 use crate::config::Limits;
 use crate::definitions::Page;
 use crate::fault::{maybe_sent, unavailable, violation};
 use crate::guard::Guard;
+use crate::measure::Unfit;
 
 /// Who we say we are.
 pub(crate) fn client() -> &'static Implementation {
@@ -39,13 +42,16 @@ pub(crate) fn method(forward: &Forward) -> Method {
     Method::of(&forward.tool.name.tool).unwrap_or(Method::CallTool)
 }
 
-/// The request of a call.
-pub(crate) fn request(forward: &Forward, version: ProtocolVersion, id: u64) -> Bytes {
+/// The request of a call, or of the same call again.
+pub(crate) fn request(forward: &Forward, version: ProtocolVersion, id: u64, again: Option<&Retry>) -> Bytes {
     let request = ToolRequest {
         name: forward.tool.name.tool.as_str(),
         arguments: &forward.arguments,
         trace: &forward.trace,
         progress: forward.wants_progress.then_some(id),
+        client: forward.client,
+        log: forward.log,
+        again: again.map(Retry::wire),
     };
     outbound::call(&wire(version), id, method(forward), &request)
 }
@@ -88,7 +94,7 @@ fn shaped(
                 let is_error = method == Method::CallTool && result.is_error();
                 Ok(Answer::Result { result: result.raw().clone(), is_error })
             }
-            ResultKind::InputRequired => Err(violation(server, "it asks for input, which we did not offer")),
+            ResultKind::InputRequired => Err(violation(server, "it asks for input where none can be given")),
             ResultKind::Task => Err(violation(server, "it made a task of the call, which we did not offer")),
             ResultKind::Unknown => Err(violation(server, "its result is of a kind nobody knows")),
         },
@@ -130,12 +136,30 @@ pub(crate) fn result<'a>(
     }
 }
 
-/// Progress as the port has it, and how many bytes it is.
-pub(crate) fn progress(update: ProgressUpdate) -> (Progress, usize) {
+/// What a stateless server wants before it answers this call; `None` when this is an answer.
+pub(crate) fn wanted(
+    forward: &Forward,
+    version: ProtocolVersion,
+    outcome: &Outcome,
+) -> Option<Result<InputRequired, Unfit>> {
+    let Outcome::Result(result) = outcome else { return None };
+    let asks = matches!(method(forward), Method::CallTool | Method::GetPrompt | Method::ReadResource);
+    if result.kind() != ResultKind::InputRequired || version.era() == Era::Legacy || !asks {
+        return None;
+    }
+    Some(result.input_required(forward.client).map_err(Unfit::Asks))
+}
+
+/// A log message as the port has it, if the call wants it.
+pub(crate) fn log(forward: &Forward, update: LogUpdate) -> Option<LogMessage> {
+    let LogUpdate { level, logger, data } = update;
+    forward.log.is_some_and(|least| level >= least).then_some(LogMessage { level, logger, data })
+}
+
+/// Progress as the port has it.
+pub(crate) fn progress(update: ProgressUpdate) -> Progress {
     let ProgressUpdate { progress, total, message, .. } = update;
-    let bytes = |json: Option<&RawJson>| json.map_or(0, |json| json.as_bytes().len());
-    let size = bytes(Some(&progress)) + bytes(total.as_ref()) + bytes(message.as_ref());
-    (Progress { progress, total, message }, size)
+    Progress { progress, total, message }
 }
 
 /// The revision in an answer to `initialize`, on a connection that carries many requests.

@@ -17,6 +17,7 @@ use bytes::Bytes;
 use mcp::outbound;
 use mcp::reply::{Offers, Outcome};
 use mcp::version::{Era, ProtocolVersion};
+use model::client::ClientCapabilities;
 use model::denial::Reason;
 use model::ids::ServerName;
 use ports::definitions::DefinitionObserver;
@@ -30,6 +31,7 @@ use crate::connection::Call;
 use crate::definitions::{Definitions, Lister, Page, Verified};
 use crate::fault::{before_call, maybe_sent, unavailable, violation};
 use crate::guard::Guard;
+use crate::lane::LaneKey;
 use crate::speak;
 use crate::table::Table;
 
@@ -42,6 +44,8 @@ pub(crate) struct StdioConnection {
     limits: Limits,
     version: OnceLock<ProtocolVersion>,
     offers: OnceLock<Offers>,
+    /// What the server is told that it may ask.
+    client: ClientCapabilities,
     table: Table,
     outbox: mpsc::Sender<Bytes>,
     handle: child::Handle,
@@ -59,10 +63,11 @@ impl StdioConnection {
     pub(crate) async fn start(
         config: &ServerConfig,
         launch: Launch,
-        private_dir: &Path,
+        (work_dir, whose): (&Path, &LaneKey),
         observer: Arc<dyn DefinitionObserver>,
     ) -> Result<Arc<Self>, UpstreamFault> {
-        let spawned = child::spawn(&config.name, &launch, private_dir, config.limits.stop)
+        let private_dir = work_dir.join(config.name.as_str()).join(whose.directory());
+        let spawned = child::spawn(&config.name, &launch, &private_dir, config.limits.stop)
             .map_err(|why| unavailable(&config.name, why))?;
         let (outbox, inbox) = mpsc::channel(OUTBOX);
         let connection = Arc::new(Self {
@@ -70,6 +75,7 @@ impl StdioConnection {
             limits: config.limits,
             version: OnceLock::new(),
             offers: OnceLock::new(),
+            client: whose.client(),
             table: Table::default(),
             outbox,
             handle: spawned.handle,
@@ -128,7 +134,7 @@ impl StdioConnection {
             // The tools may have changed while the child was slow to read.
             if self.definitions.unchanged(&verified) {
                 let ticket = self.table.open(call.forward.wants_progress)?;
-                place.send(speak::request(&call.forward, self.version(), ticket.id));
+                place.send(speak::request(&call.forward, self.version(), ticket.id, None));
                 let with = ((), Arc::clone(&self.guard));
                 return Ok(Box::new(CarriedStream::new(Arc::clone(self), with, ticket, call)));
             }

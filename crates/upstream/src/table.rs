@@ -18,12 +18,12 @@ pub(crate) struct Ticket {
     /// Its id, and its progress token.
     pub(crate) id: u64,
     pub(crate) done: oneshot::Receiver<Outcome>,
-    pub(crate) progress: Option<mpsc::Receiver<(Progress, usize)>>,
+    pub(crate) progress: Option<mpsc::Receiver<Progress>>,
 }
 
 struct Slot {
     done: oneshot::Sender<Outcome>,
-    progress: Option<mpsc::Sender<(Progress, usize)>>,
+    progress: Option<mpsc::Sender<Progress>>,
     notifications: u64,
 }
 
@@ -90,7 +90,7 @@ impl Table {
     }
 
     /// Passes progress on. Progress of other ids is dropped. False when this call has had too much of it.
-    pub(crate) fn progress(&self, id: u64, progress: (Progress, usize), max: u64) -> bool {
+    pub(crate) fn progress(&self, id: u64, progress: Progress, max: u64) -> bool {
         let mut inner = self.inner();
         let Some(slot) = inner.open.get_mut(&id) else { return true };
         slot.notifications += 1;

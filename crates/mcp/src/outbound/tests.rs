@@ -1,5 +1,6 @@
 //! What goes upstream is ours but for the leaves, and reads back as what was meant.
 
+use model::client::ClientCapabilities as Can;
 use model::json::Json;
 use model::limits::JsonLimits;
 use proptest::prelude::*;
@@ -19,12 +20,17 @@ fn text(message: &Bytes) -> &str {
     std::str::from_utf8(message).unwrap()
 }
 
+fn tool<'a>(name: &'a str, arguments: &'a RawJson) -> ToolRequest<'a> {
+    let (trace, progress, client, log, again) = (&[], None, Can::NONE, None, None);
+    ToolRequest { name, arguments, trace, progress, client, log, again }
+}
+
 const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},"io.modelcontextprotocol/clientInfo":{"name":"callgate","version":"0.1.0"}"#;
 
 #[test]
 fn legacy_messages() {
     assert_eq!(
-        text(&initialize(0, ProtocolVersion::V2025_11_25, &us())),
+        text(&initialize(0, ProtocolVersion::V2025_11_25, &us(), Can::NONE)),
         r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"callgate","version":"0.1.0"}}}"#
     );
     assert_eq!(text(&initialized()), r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
@@ -46,7 +52,7 @@ fn legacy_messages() {
 #[test]
 fn a_legacy_call_has_meta_only_when_there_is_something_to_say() {
     let arguments = raw(r#"{ "n": 9007199254740993, "d": 0.10 }"#);
-    let asked = ToolRequest { name: "t", arguments: &arguments, trace: &[], progress: None };
+    let asked = tool("t", &arguments);
     assert_eq!(
         text(&call(&Wire::Legacy, 7, Method::CallTool, &asked)),
         r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"t","arguments":{ "n": 9007199254740993, "d": 0.10 }}}"#
@@ -72,7 +78,7 @@ fn modern_messages_carry_the_envelope() {
         format!(r#"{{"jsonrpc":"2.0","id":2,"method":"tools/list","params":{{"cursor":"",{META}}}}}}}"#)
     );
     let arguments = RawJson::empty_object();
-    let asked = ToolRequest { name: "t", arguments: &arguments, trace: &[], progress: Some(1) };
+    let asked = ToolRequest { progress: Some(1), ..tool("t", &arguments) };
     assert_eq!(
         text(&call(&wire, 3, Method::CallTool, &asked)),
         format!(
@@ -87,7 +93,7 @@ fn methods_beside_tools_are_sent_with_their_parameters_at_the_top() {
     let modern = Wire::Modern { version: ProtocolVersion::V2026_07_28, client: &client };
     let sent = |wire: &Wire<'_>, method, parameters: &str, progress| {
         let parameters = raw(parameters);
-        let request = ToolRequest { name: "", arguments: &parameters, trace: &[], progress };
+        let request = ToolRequest { progress, ..tool("", &parameters) };
         String::from_utf8(call(wire, 4, method, &request).to_vec()).unwrap()
     };
     assert_eq!(
@@ -102,6 +108,70 @@ fn methods_beside_tools_are_sent_with_their_parameters_at_the_top() {
         sent(&modern, Method::GetPrompt, r#"{"name":"n"}"#, None),
         format!(r#"{{"jsonrpc":"2.0","id":4,"method":"prompts/get","params":{{"name":"n",{META}}}}}}}"#)
     );
+}
+
+#[test]
+fn a_client_is_declared_as_the_revision_writes_it() {
+    let all = [
+        Can::ELICIT_FORM,
+        Can::ELICIT_URL,
+        Can::SAMPLING,
+        Can::SAMPLING_TOOLS,
+        Can::SAMPLING_CONTEXT,
+        Can::ROOTS,
+    ];
+    let all = all.into_iter().fold(Can::NONE, Can::with);
+    let declared = |version, can| {
+        let text = String::from_utf8(initialize(0, version, &us(), can).to_vec()).unwrap();
+        let (_, from) = text.split_once(r#""capabilities":"#).unwrap();
+        from.split_once(r#","clientInfo""#).unwrap().0.to_owned()
+    };
+    let whole = r#"{"elicitation":{"form":{},"url":{}},"sampling":{"context":{},"tools":{}},"roots":{}}"#;
+    assert_eq!(declared(ProtocolVersion::V2025_11_25, all), whole);
+    let older = r#"{"elicitation":{"form":{}},"sampling":{},"roots":{}}"#;
+    assert_eq!(declared(ProtocolVersion::V2025_06_18, all), older);
+    assert_eq!(declared(ProtocolVersion::V2025_03_26, all), r#"{"sampling":{},"roots":{}}"#);
+    assert_eq!(declared(ProtocolVersion::V2025_11_25, Can::ROOTS), r#"{"roots":{}}"#);
+    let client = us();
+    let wire = Wire::Modern { version: ProtocolVersion::V2026_07_28, client: &client };
+    let arguments = RawJson::empty_object();
+    let asked = ToolRequest { client: all, log: Some(LogLevel::Notice), ..tool("t", &arguments) };
+    let sent = call(&wire, 1, Method::CallTool, &asked);
+    assert!(text(&sent).contains(&format!(r#""io.modelcontextprotocol/clientCapabilities":{whole}"#)));
+    assert!(text(&sent).contains(r#""io.modelcontextprotocol/logLevel":"notice""#));
+    assert!(!text(&call(&Wire::Legacy, 1, Method::CallTool, &asked)).contains("_meta"));
+    assert_eq!(
+        text(&set_level(3, LogLevel::Info)),
+        r#"{"jsonrpc":"2.0","id":3,"method":"logging/setLevel","params":{"level":"info"}}"#
+    );
+}
+
+#[test]
+fn a_call_is_sent_again_with_answers_and_state_as_they_came() {
+    let state = raw(r#""a\u0062\/c""#);
+    let responses =
+        [("k\"1".into(), raw(r#"{ "action" : "accept","content":{"n":0.10} }"#)), ("r".into(), raw("{}"))];
+    let params = raw(r#"{"uri":"a:b"}"#);
+    let sent = |method, params: &RawJson, again| {
+        let request = ToolRequest { again: Some(again), ..tool("t", params) };
+        String::from_utf8(call(&Wire::Legacy, 4, method, &request).to_vec()).unwrap()
+    };
+    let both = Again { responses: Some(&responses), state: Some(&state) };
+    assert_eq!(
+        sent(Method::ReadResource, &params, both),
+        r#"{"jsonrpc":"2.0","id":4,"method":"resources/read","params":{"uri":"a:b","inputResponses":{"k\"1":{ "action" : "accept","content":{"n":0.10} },"r":{}},"requestState":"a\u0062\/c"}}"#
+    );
+    let only_state = Again { responses: None, state: Some(&state) };
+    let empty = RawJson::empty_object();
+    assert!(
+        sent(Method::CallTool, &empty, only_state)
+            .ends_with(r#""arguments":{},"requestState":"a\u0062\/c"}}"#)
+    );
+    assert!(
+        sent(Method::GetPrompt, &empty, only_state).ends_with(r#""params":{"requestState":"a\u0062\/c"}}"#)
+    );
+    let none = Again { responses: Some(&[]), state: None };
+    assert!(sent(Method::GetPrompt, &empty, none).ends_with(r#""params":{"inputResponses":{}}}"#));
 }
 
 #[test]
@@ -130,7 +200,7 @@ proptest! {
         let arguments = raw(&format!(r#"{{ "v" : {quoted}, "n":{number} }}"#));
         let client = us();
         let version = ProtocolVersion::V2026_07_28;
-        let asked = ToolRequest { name: &name, arguments: &arguments, trace: &[], progress: token };
+        let asked = ToolRequest { progress: token, ..tool(&name, &arguments) };
         let body = call(&Wire::Modern { version, client: &client }, 5, Method::CallTool, &asked);
         let message = parse_body(&body, &JsonLimits::REQUEST).unwrap();
         let headers = headers(version, "tools/call", Some(&name));

@@ -112,12 +112,33 @@ fn notifications() {
         notification(r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#),
         UpstreamNotification::ToolsChanged
     ));
-    assert!(matches!(
-        notification(
-            r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":1}}"#
-        ),
-        UpstreamNotification::Message
-    ));
+}
+
+#[test]
+fn log_messages_keep_their_texts_and_need_a_known_level_and_data() {
+    let log = |params: &str| {
+        notification(&format!(r#"{{"jsonrpc":"2.0","method":"notifications/message","params":{params}}}"#))
+    };
+    let UpstreamNotification::Log(message) = log(r#"{"level":"alert","logger":"db","data":{ "n":1e400 }}"#)
+    else {
+        panic!()
+    };
+    assert_eq!((message.level, message.data.as_str()), (LogLevel::Alert, r#"{ "n":1e400 }"#));
+    assert_eq!(message.logger.unwrap().as_str(), "\"db\"");
+    assert!(
+        matches!(log(r#"{"level":"info","logger":5,"data":1}"#), UpstreamNotification::Log(m) if m.logger.is_none())
+    );
+    for bad in ["{}", r#"{"level":"info"}"#, r#"{"level":"loud","data":1}"#, r#"{"level":1,"data":1}"#, "[]"]
+    {
+        assert!(matches!(log(bad), UpstreamNotification::Other), "{bad}");
+    }
+}
+
+#[test]
+fn what_a_server_declares_is_read() {
+    let offers = result(r#"{"capabilities":{"logging":{},"prompts":{}}}"#).offers();
+    assert!(offers.logging && !offers.tools, "{offers:?}");
+    assert!(!result(r#"{"capabilities":{"tools":{}}}"#).offers().logging);
 }
 
 #[test]

@@ -15,9 +15,10 @@ use tokio::time::{Sleep, sleep_until};
 
 use super::Carrier;
 use crate::connection::Call;
-use crate::fault::{leaked, maybe_sent};
+use crate::fault::maybe_sent;
 use crate::guard::Guard;
 use crate::lane::Place;
+use crate::measure::{Measure, Unfit};
 use crate::speak;
 use crate::table::{Outcome, Ticket};
 
@@ -25,10 +26,9 @@ use crate::table::{Outcome, Ticket};
 pub(crate) struct CarriedStream<C: Carrier> {
     connection: Arc<C>,
     sending: C::Sending,
-    guard: Arc<Guard>,
     ticket: Ticket,
     deadline: Pin<Box<Sleep>>,
-    bytes_left: usize,
+    measure: Measure,
     method: Method,
     cancelled: bool,
     over: bool,
@@ -36,7 +36,7 @@ pub(crate) struct CarriedStream<C: Carrier> {
 }
 
 enum Heard {
-    Progress(Progress, usize),
+    Progress(Progress),
     Outcome(Outcome),
     Deadline,
 }
@@ -50,14 +50,14 @@ impl<C: Carrier> CarriedStream<C> {
         call: Call,
     ) -> Self {
         let deadline = Box::pin(sleep_until(call.deadline));
-        let (bytes_left, method) = (call.forward.bytes_max, speak::method(&call.forward));
+        let measure = Measure::new(guard, call.forward.bytes_max);
+        let method = speak::method(&call.forward);
         Self {
             connection,
             sending,
-            guard,
             ticket,
             deadline,
-            bytes_left,
+            measure,
             method,
             cancelled: false,
             over: false,
@@ -68,7 +68,7 @@ impl<C: Carrier> CarriedStream<C> {
     async fn hear(&mut self) -> Heard {
         tokio::select! {
             biased;
-            Some((progress, bytes)) = receive(&mut self.ticket.progress) => Heard::Progress(progress, bytes),
+            Some(progress) = receive(&mut self.ticket.progress) => Heard::Progress(progress),
             outcome = &mut self.ticket.done => Heard::Outcome(outcome.unwrap_or_else(|_| Err(self.connection.lost()))),
             () = &mut self.deadline => Heard::Deadline,
         }
@@ -89,20 +89,9 @@ impl<C: Carrier> CarriedStream<C> {
             return self.done(arrived.unwrap_or_else(cancelled));
         }
         match self.hear().await {
-            Heard::Progress(progress, _) if self.guard.finds_in_progress(&progress) => {
-                self.stop("its progress cannot be used");
-                self.done(Err(leaked(self.connection.server())))
-            }
-            Heard::Progress(progress, bytes) => match self.bytes_left.checked_sub(bytes) {
-                Some(left) => {
-                    self.bytes_left = left;
-                    UpstreamEvent::Progress(progress)
-                }
-                None => {
-                    let what = "its progress is more than a call may return";
-                    self.stop("too much progress");
-                    self.done(Err(maybe_sent(Reason::LimitExceeded, self.connection.server(), what)))
-                }
+            Heard::Progress(progress) => match self.measure.progress(&progress) {
+                Ok(()) => UpstreamEvent::Progress(progress),
+                Err(unfit) => self.fail_unfit(unfit),
             },
             Heard::Outcome(outcome) => self.done(outcome),
             Heard::Deadline => {
@@ -119,9 +108,15 @@ impl<C: Carrier> CarriedStream<C> {
             self.connection.served().store(true, Ordering::Release);
         }
         let answer: Result<Answer, UpstreamFault> = outcome.and_then(|outcome| {
-            speak::answer((self.connection.server(), self.method), outcome, self.bytes_left, &self.guard)
+            let measure = &self.measure;
+            speak::answer((self.connection.server(), self.method), outcome, measure.left(), measure.guard())
         });
         UpstreamEvent::Done(answer)
+    }
+
+    fn fail_unfit(&mut self, unfit: Unfit) -> UpstreamEvent {
+        self.stop("what it sends cannot be used");
+        self.done(Err(unfit.fault(self.connection.server())))
     }
 
     /// Forgets the request and tells the server, without waiting for either.
@@ -132,7 +127,7 @@ impl<C: Carrier> CarriedStream<C> {
     }
 }
 
-async fn receive(progress: &mut Option<mpsc::Receiver<(Progress, usize)>>) -> Option<(Progress, usize)> {
+async fn receive(progress: &mut Option<mpsc::Receiver<Progress>>) -> Option<Progress> {
     let received = progress.as_mut()?.recv().await;
     if received.is_none() {
         *progress = None;

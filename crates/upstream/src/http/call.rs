@@ -4,30 +4,34 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
+use bytes::Bytes;
 use http::StatusCode;
 use mcp::jsonrpc::code;
 use mcp::outbound;
-use mcp::reply::{Outcome, UpstreamMessage, UpstreamNotification};
+use mcp::question::{InputRequired, known_to};
+use mcp::reply::{Outcome, ServerRequest, UpstreamMessage, UpstreamNotification};
 use mcp::version::Era;
 use model::denial::Reason;
 use model::ids::ServerName;
 use ports::BoxFuture;
-use ports::upstream::{Answer, Forward, ResultStream, UpstreamEvent, UpstreamFault};
+use ports::upstream::{Answer, Forward, Reply, ResultStream, Sent, UpstreamEvent, UpstreamFault};
 use tokio::task::JoinHandle;
-use tokio::time::{Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::response::{Part, Response, Unreadable};
 use super::site::Session;
 use super::{HttpConnection, Outgoing, leased};
+use crate::asked::{Asked, Next, PACE, Retry, Took};
 use crate::connection::Call;
-use crate::fault::{leaked, maybe_sent, not_sent, unavailable, violation};
-use crate::guard::Guard;
+use crate::fault::{maybe_sent, not_sent, unavailable, violation};
 use crate::lane::Place;
+use crate::measure::{Measure, Unfit};
 use crate::speak;
 
-/// Questions of the server that are answered during one call.
-const QUESTIONS_MAX: u32 = 64;
+/// Requests of the server during one call.
+const REQUESTS_MAX: u32 = 64;
 
 type Renewal = JoinHandle<Result<Outgoing, UpstreamFault>>;
 
@@ -37,15 +41,17 @@ pub(super) struct HttpStream {
     forward: Arc<Forward>,
     id: u64,
     session: Arc<Session>,
-    guard: Arc<Guard>,
     /// Dropped to cancel.
     response: Option<Response>,
     renewal: Option<Renewal>,
     renewed: bool,
     deadline: Pin<Box<Sleep>>,
-    bytes_left: usize,
+    measure: Measure,
     notifications: u64,
-    questions: u32,
+    requests: u32,
+    asked: Asked,
+    /// Whether this is the same call again: the server may have acted before.
+    again: bool,
     /// Set once cancelled: whether anything had been sent.
     cancelled: Option<bool>,
     over: bool,
@@ -61,17 +67,19 @@ enum Heard {
 impl HttpStream {
     pub(super) fn new(connection: Arc<HttpConnection>, call: Call, id: u64, outgoing: Outgoing) -> Self {
         let Call { forward, place, deadline } = call;
-        let response = send(&connection, &forward, &outgoing);
+        let measure = Measure::new(connection.site.guard(leased(&forward.lease)), forward.bytes_max);
+        let response = send(&connection, &forward, &outgoing, measure.left());
         Self {
             session: outgoing.session,
-            guard: connection.site.guard(leased(&forward.lease)),
             response: Some(response),
             renewal: None,
             renewed: false,
             deadline: Box::pin(sleep_until(deadline)),
-            bytes_left: forward.bytes_max,
+            measure,
             notifications: 0,
-            questions: 0,
+            requests: 0,
+            asked: Asked::default(),
+            again: false,
             cancelled: None,
             over: false,
             _place: place,
@@ -97,6 +105,11 @@ impl HttpStream {
                 part = response.next() => Heard::Part(part),
                 () = &mut self.deadline => Heard::Deadline,
             },
+            // The server waits for the client, and so do we.
+            None if self.asked.open() => {
+                (&mut self.deadline).await;
+                Heard::Deadline
+            }
             None => Heard::Part(Ok(Part::End)),
         }
     }
@@ -116,6 +129,10 @@ impl HttpStream {
             return self.done(Err(fault));
         }
         loop {
+            if let Some(question) = self.asked.next_question() {
+                self.wait_for(self.forward.answer_within);
+                return UpstreamEvent::Asks(vec![question]);
+            }
             let event = match self.hear().await {
                 Heard::Part(Ok(Part::Message(message))) => self.take(*message),
                 Heard::Part(Ok(Part::Refused(status, message))) => self.refused(status, message),
@@ -125,7 +142,8 @@ impl HttpStream {
                 Heard::Part(Err(unreadable)) => Some(self.unreadable(unreadable)),
                 Heard::Renewed(Ok(outgoing)) => {
                     self.renewal = None;
-                    self.response = Some(send(&self.connection, &self.forward, &outgoing));
+                    let left = self.measure.left();
+                    self.response = Some(send(&self.connection, &self.forward, &outgoing, left));
                     self.session = outgoing.session;
                     None
                 }
@@ -154,15 +172,28 @@ impl HttpStream {
             UpstreamMessage::Response { .. } => {
                 Some(self.fail_violation("it answers under an id that is not this call's"))
             }
-            UpstreamMessage::Request(request) => {
-                self.questions += 1;
-                if self.questions > QUESTIONS_MAX {
-                    return Some(self.fail_violation("it asks too many questions during one call"));
-                }
-                self.connection.answer(&self.session, leased(&self.forward.lease), &request);
+            UpstreamMessage::Request(request) => self.requested(request),
+            UpstreamMessage::Notification(notification) => self.notified(notification),
+        }
+    }
+
+    fn requested(&mut self, request: ServerRequest) -> Option<UpstreamEvent> {
+        self.requests += 1;
+        if self.requests > REQUESTS_MAX {
+            return Some(self.fail_violation("it asks too many questions during one call"));
+        }
+        // A stateless server asks nothing so; what it asks nevertheless is not answered.
+        if self.session.version.era() == Era::Modern {
+            return None;
+        }
+        let can = known_to(self.session.version, self.connection.client);
+        match self.asked.take((&self.connection.site.server, can), request, &mut self.measure) {
+            Ok(Took::Answer(answer)) => {
+                self.tell(vec![answer]);
                 None
             }
-            UpstreamMessage::Notification(notification) => self.notified(notification),
+            Ok(Took::Waits) => None,
+            Err(unfit) => Some(self.fail_unfit(unfit)),
         }
     }
 
@@ -175,17 +206,18 @@ impl HttpStream {
             UpstreamNotification::Progress(update)
                 if update.token == self.id && self.forward.wants_progress =>
             {
-                let (progress, bytes) = speak::progress(update);
-                if self.guard.finds_in_progress(&progress) {
-                    return Some(self.fail(leaked));
-                }
-                match self.bytes_left.checked_sub(bytes) {
-                    Some(left) => {
-                        self.bytes_left = left;
-                        Some(UpstreamEvent::Progress(progress))
-                    }
-                    None => Some(self.unreadable(Unreadable::TooLarge)),
-                }
+                let progress = speak::progress(update);
+                let fits = self.measure.progress(&progress);
+                Some(self.passed(fits, UpstreamEvent::Progress(progress)))
+            }
+            UpstreamNotification::Log(update) => {
+                let message = speak::log(&self.forward, update)?;
+                let fits = self.measure.log(&message);
+                Some(self.passed(fits, UpstreamEvent::Log(message)))
+            }
+            UpstreamNotification::Cancelled { request: Some(id) } => {
+                self.asked.withdrawn(&id);
+                None
             }
             UpstreamNotification::ToolsChanged => {
                 self.connection.definitions.changed();
@@ -204,10 +236,59 @@ impl HttpStream {
         }
         self.connection.served.store(true, Ordering::Release);
         self.finish_reading();
+        if let Some(wanted) = speak::wanted(&self.forward, self.session.version, &outcome) {
+            return self.wanted(wanted);
+        }
         let server = &self.connection.site.server;
-        let answer =
-            speak::answer((server, speak::method(&self.forward)), outcome, self.bytes_left, &self.guard);
+        let method = speak::method(&self.forward);
+        let answer = speak::answer((server, method), outcome, self.measure.left(), self.measure.guard());
         self.done(answer)
+    }
+
+    /// A stateless server asks: nothing of the call is open there until it is sent again.
+    fn wanted(&mut self, wanted: Result<InputRequired, Unfit>) -> UpstreamEvent {
+        let server = &self.connection.site.server;
+        let questions = wanted.and_then(|wanted| self.asked.require(server, wanted, &mut self.measure));
+        match questions {
+            Ok(questions) => {
+                self.wait_for(self.forward.answer_within);
+                UpstreamEvent::Asks(questions)
+            }
+            Err(unfit) => self.fail_unfit(unfit),
+        }
+    }
+
+    /// The client answered.
+    fn answered_by_client(&mut self, replies: Vec<Reply>) {
+        if self.over || self.cancelled.is_some() {
+            return;
+        }
+        match self.asked.answered(replies) {
+            Next::Nothing => return,
+            Next::Tell(message) => self.tell(message.into_iter().collect()),
+            Next::Again(retry) => self.send_again(retry),
+        }
+        self.wait_for(self.forward.deadline);
+    }
+
+    /// The same call again, at the definition that was decided on, under another id.
+    fn send_again(&mut self, retry: Retry) {
+        (self.again, self.id) = (true, self.connection.next_id());
+        let (connection, forward, id) = (Arc::clone(&self.connection), Arc::clone(&self.forward), self.id);
+        self.renewal = Some(tokio::spawn(async move {
+            if retry.empty() {
+                tokio::time::sleep(PACE).await;
+            }
+            connection.outgoing(&forward, id, Some(&retry)).await
+        }));
+    }
+
+    fn wait_for(&mut self, time: Duration) {
+        self.deadline.as_mut().reset(Instant::now() + time);
+    }
+
+    fn tell(&self, messages: Vec<Bytes>) {
+        self.connection.aside(&self.session, leased(&self.forward.lease), messages);
     }
 
     /// A response that ends with the answer leaves its connection to the next call.
@@ -261,7 +342,7 @@ impl HttpStream {
         let (forward, id) = (Arc::clone(&self.forward), self.id);
         self.renewal = Some(tokio::spawn(async move {
             connection.renew(&lost, leased(&forward.lease)).await?;
-            connection.outgoing(&forward, id).await
+            connection.outgoing(&forward, id, None).await
         }));
     }
 
@@ -273,6 +354,17 @@ impl HttpStream {
         let fault = self.connection.site.unreadable(unreadable);
         self.stop("its response cannot be used");
         self.done(Err(fault))
+    }
+
+    fn passed(&mut self, fits: Result<(), Unfit>, event: UpstreamEvent) -> UpstreamEvent {
+        match fits {
+            Ok(()) => event,
+            Err(unfit) => self.fail_unfit(unfit),
+        }
+    }
+
+    fn fail_unfit(&mut self, unfit: Unfit) -> UpstreamEvent {
+        self.fail(|server| unfit.fault(server))
     }
 
     fn fail_violation(&mut self, what: &str) -> UpstreamEvent {
@@ -287,36 +379,49 @@ impl HttpStream {
 
     fn timed_out(&mut self) -> UpstreamEvent {
         let begun = self.response.as_ref().is_none_or(Response::begun);
+        let asked = self.asked.open();
         self.stop("the call took too long");
         let server = &self.connection.site.server;
         let fault = match begun {
+            true if asked => {
+                maybe_sent(Reason::UpstreamTimeout, server, "nobody answered what it asks in time")
+            }
             true => maybe_sent(Reason::UpstreamTimeout, server, "it did not answer within the call's time"),
             false => not_sent(Reason::UpstreamTimeout, server, "no connection within the call's time"),
         };
         self.done(Err(fault))
     }
 
-    fn done(&mut self, answer: Result<Answer, UpstreamFault>) -> UpstreamEvent {
+    fn done(&mut self, mut answer: Result<Answer, UpstreamFault>) -> UpstreamEvent {
         self.over = true;
         self.response = None;
+        let unanswered = self.asked.given_up();
+        self.tell(unanswered);
+        if let Err(fault) = &mut answer
+            && self.again
+        {
+            // Nothing was sent this time, perhaps; something was before.
+            fault.sent = Sent::Maybe;
+        }
         UpstreamEvent::Done(answer)
     }
 
     /// Ends the call at the server: a stateless one notices the closed connection, another is told.
     fn stop(&mut self, why: &str) {
         let begun = self.response.take().is_some_and(|response| response.begun());
+        let mut messages = self.asked.given_up();
         if begun && self.session.version.era() == Era::Legacy {
-            let message = outbound::cancelled(self.id, why);
-            self.connection.aside(&self.session, leased(&self.forward.lease), message);
+            messages.push(outbound::cancelled(self.id, why));
         }
+        self.tell(messages);
     }
 }
 
-fn send(connection: &HttpConnection, forward: &Forward, outgoing: &Outgoing) -> Response {
+fn send(connection: &HttpConnection, forward: &Forward, outgoing: &Outgoing, bytes_max: usize) -> Response {
     let credential = leased(&forward.lease);
     let body = outgoing.body.clone();
     let request = connection.site.request(http::Method::POST, &outgoing.headers, credential, body);
-    connection.site.send(request, forward.bytes_max.min(connection.site.limits.message_bytes_max))
+    connection.site.send(request, bytes_max.min(connection.site.limits.message_bytes_max))
 }
 
 impl ResultStream for HttpStream {
@@ -324,8 +429,8 @@ impl ResultStream for HttpStream {
         Box::pin(self.following())
     }
 
-    fn answer(&mut self, _: Vec<ports::upstream::Reply>) -> BoxFuture<'_, ()> {
-        // Nothing is asked on this transport yet.
+    fn answer(&mut self, replies: Vec<Reply>) -> BoxFuture<'_, ()> {
+        self.answered_by_client(replies);
         Box::pin(std::future::ready(()))
     }
 

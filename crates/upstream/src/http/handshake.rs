@@ -8,6 +8,7 @@ use mcp::outbound;
 use mcp::probe::{Verdict, judge};
 use mcp::reply::{Offers, Outcome, UpstreamMessage};
 use mcp::version::{Era, ProtocolVersion};
+use model::client::ClientCapabilities;
 use ports::secret::Secret;
 use ports::upstream::UpstreamFault;
 
@@ -32,9 +33,14 @@ pub(super) enum Replied {
 
 impl Site {
     /// Finds out how the server is spoken to, and begins a session if it has such.
-    pub(super) async fn handshake(&self, credential: Option<&Secret>) -> Result<Session, UpstreamFault> {
+    /// `client` is what a server with sessions is told that it may ask.
+    pub(super) async fn handshake(
+        &self,
+        credential: Option<&Secret>,
+        client: ClientCapabilities,
+    ) -> Result<Session, UpstreamFault> {
         match self.known_era() {
-            Some(Era::Legacy) => self.initialize(credential).await,
+            Some(Era::Legacy) => self.initialize(credential, client).await,
             Some(Era::Modern) => match self.discover(credential).await? {
                 Some(session) => Ok(session),
                 None => {
@@ -48,7 +54,7 @@ impl Site {
                     Ok(session)
                 }
                 None => {
-                    let session = self.initialize(credential).await?;
+                    let session = self.initialize(credential, client).await?;
                     self.remember(Some(Era::Legacy));
                     Ok(session)
                 }
@@ -72,7 +78,7 @@ impl Site {
         };
         response.finish();
         match verdict {
-            Verdict::Modern(version) => Ok(Some(Session { version, id: None, offers })),
+            Verdict::Modern(version) => Ok(Some(Session::new(version, None, offers))),
             Verdict::Legacy => Ok(None),
             Verdict::Incompatible => {
                 Err(unavailable(&self.server, "it speaks only revisions that we do not speak"))
@@ -80,8 +86,12 @@ impl Site {
         }
     }
 
-    async fn initialize(&self, credential: Option<&Secret>) -> Result<Session, UpstreamFault> {
-        let body = outbound::initialize(PROBE, ProtocolVersion::LATEST_LEGACY, client());
+    async fn initialize(
+        &self,
+        credential: Option<&Secret>,
+        can: ClientCapabilities,
+    ) -> Result<Session, UpstreamFault> {
+        let body = outbound::initialize(PROBE, ProtocolVersion::LATEST_LEGACY, client(), can);
         let mut response = self.post(&[], credential, body);
         let outcome = match self.reply(&mut response, PROBE, |_| {}).await? {
             Replied::Outcome(outcome, _) => outcome,
@@ -100,7 +110,7 @@ impl Site {
         };
         let id = response.session().map(|id| self.session_id(id)).transpose()?;
         response.finish();
-        let session = Session { version, id, offers: outcome.offers() };
+        let session = Session::new(version, id, outcome.offers());
         self.notify(&session, credential, outbound::initialized()).await?;
         Ok(session)
     }

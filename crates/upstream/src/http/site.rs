@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
 use mcp::reply::Offers;
 use mcp::version::{Era as Spoken, ProtocolVersion};
+use model::client::LogLevel;
 use model::ids::ServerName;
 use ports::secret::Secret;
 use tokio::time::Instant;
@@ -33,6 +34,8 @@ pub(super) struct Session {
     pub(super) id: Option<HeaderValue>,
     /// What the server declared when it began.
     pub(super) offers: Offers,
+    /// From which level on it logs, as far as it was told.
+    pub(super) level: tokio::sync::Mutex<Option<LogLevel>>,
 }
 
 /// One configured HTTP server.
@@ -140,6 +143,10 @@ impl Site {
 }
 
 impl Session {
+    pub(super) fn new(version: ProtocolVersion, id: Option<HeaderValue>, offers: Offers) -> Self {
+        Self { version, id, offers, level: tokio::sync::Mutex::default() }
+    }
+
     /// What goes into the head of every request of the session.
     pub(super) fn headers(&self) -> Vec<(HeaderName, HeaderValue)> {
         let version = HeaderValue::from_static(self.version.as_str());

@@ -20,8 +20,9 @@ impl StdioConnection {
         if era == Era::Modern {
             return self.discover().await;
         }
-        let outcome =
-            self.ask(|id| outbound::initialize(id, ProtocolVersion::LATEST_LEGACY, client())).await?;
+        let outcome = self
+            .ask(|id| outbound::initialize(id, ProtocolVersion::LATEST_LEGACY, client(), self.client))
+            .await?;
         match outcome {
             Outcome::Result(result) => {
                 let version = legacy_version(&self.server, &result)?;

@@ -2,6 +2,8 @@
 //! stand-in for what runs here.
 
 #[cfg(test)]
+mod asks;
+#[cfg(test)]
 mod http;
 #[cfg(test)]
 mod http_lies;

@@ -15,6 +15,8 @@ pub(crate) struct Seen {
     pub(crate) http_method: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Json,
+    /// The body to the byte.
+    pub(crate) text: String,
 }
 
 impl Seen {
@@ -50,6 +52,8 @@ pub(crate) enum Step {
     Hang,
     /// Close in the middle.
     Close,
+    /// Wait until the question with this id is answered, and say on the stream what comes of it.
+    Answered(&'static str, fn(call: &Seen, answer: &Seen) -> Vec<String>),
 }
 
 pub(crate) type Reply = Vec<Step>;
@@ -72,11 +76,17 @@ pub(crate) fn empty(status: u16, extra: &str) -> Reply {
 pub(crate) fn events(messages: &[String]) -> Reply {
     let mut out =
         b"HTTP/1.1 200 X\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
+    out.extend(chunks(messages));
+    vec![Step::Write(out)]
+}
+
+fn chunks(messages: &[String]) -> Vec<u8> {
+    let mut out = Vec::new();
     for message in messages {
         let event = format!("event: message\ndata: {message}\n\n");
         out.extend_from_slice(format!("{:x}\r\n{event}\r\n", event.len()).as_bytes());
     }
-    vec![Step::Write(out)]
+    out
 }
 
 /// Events and their end, all at once.
@@ -184,6 +194,15 @@ async fn serve(stream: TcpStream, behave: &Behave, log: &watch::Sender<Vec<Seen>
                     let _closed = stream.read_u8().await;
                     return;
                 }
+                Step::Answered(id, say) => {
+                    let is_answer = |one: &Seen| one.method().is_empty() && one.id() == id;
+                    let mut all = log.subscribe();
+                    let all = all.wait_for(|all| all.iter().any(is_answer)).await.unwrap().clone();
+                    let answer = all.iter().find(|one| is_answer(one)).unwrap();
+                    if stream.get_mut().write_all(&chunks(&say(&seen, answer))).await.is_err() {
+                        return;
+                    }
+                }
                 Step::Write(_) | Step::Close => return,
             }
         }
@@ -206,8 +225,9 @@ async fn read_request(stream: &mut BufReader<TcpStream>) -> Option<Seen> {
     let length: usize = length.map_or(0, |(_, value)| value.parse().unwrap());
     let mut body = vec![0; length];
     stream.read_exact(&mut body).await.ok()?;
-    let body = Json::parse(&body, &JsonLimits::REQUEST).unwrap_or(Json::Null);
-    Some(Seen { http_method, headers, body })
+    let text = String::from_utf8(body).unwrap();
+    let body = Json::parse(text.as_bytes(), &JsonLimits::REQUEST).unwrap_or(Json::Null);
+    Some(Seen { http_method, headers, body, text })
 }
 
 /// The tools every peer lists.

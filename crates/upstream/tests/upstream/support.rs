@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use model::client::ClientCapabilities;
 use model::ids::{AgentId, CallId, ServerName, ToolName};
 use model::json::{Json, RawJson};
 use model::limits::JsonLimits;
@@ -18,7 +19,7 @@ use ports::fault::Fault;
 use ports::sealed::{SealedSecrets, SealedValues, SecretText};
 use ports::secret::Secret;
 use ports::upstream::{
-    Answer, Forward, Progress, ResultStream, UpstreamEvent, UpstreamFault, Upstreams as _,
+    Answer, Forward, Progress, Question, Reply, ResultStream, UpstreamEvent, UpstreamFault, Upstreams as _,
 };
 use registry::Listing;
 use tokio::sync::watch;
@@ -163,8 +164,8 @@ impl Rig {
             arguments: raw(arguments),
             trace: Vec::new(),
             wants_progress: false,
-            answer_within: Duration::from_secs(10),
-            client: model::client::ClientCapabilities::NONE,
+            answer_within: Duration::from_secs(30),
+            client: ClientCapabilities::NONE,
             log: None,
             lease: Lease::NoCredentialNeeded,
             deadline: Duration::from_secs(30),
@@ -203,6 +204,35 @@ pub(crate) async fn finish(
             UpstreamEvent::Done(answer) => return (progress, answer),
         }
     }
+}
+
+/// Everything a client can be asked.
+pub(crate) fn able() -> ClientCapabilities {
+    use ClientCapabilities as Can;
+    let all = [
+        Can::ELICIT_FORM,
+        Can::ELICIT_URL,
+        Can::SAMPLING,
+        Can::SAMPLING_CONTEXT,
+        Can::SAMPLING_TOOLS,
+        Can::ROOTS,
+    ];
+    all.into_iter().fold(Can::NONE, Can::with)
+}
+
+/// The next event, which asks.
+pub(crate) async fn asks(stream: &mut Box<dyn ResultStream>) -> Vec<Question> {
+    match stream.next().await {
+        UpstreamEvent::Asks(questions) => questions,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Answers a round: texts by their keys.
+pub(crate) async fn reply(stream: &mut Box<dyn ResultStream>, replies: &[(&str, Option<&str>)]) {
+    let reply =
+        |(key, result): &(&str, Option<&str>)| Reply { key: Box::from(*key), result: result.map(raw) };
+    stream.answer(replies.iter().map(reply).collect()).await;
 }
 
 pub(crate) fn raw(text: &str) -> RawJson {

@@ -43,7 +43,8 @@ pub fn discover(server: &Implementation, methods: &[Method], ttl_millis: u64) ->
 
 /// What this caller can ask here: tools, and what lies behind the methods that it may know.
 fn capabilities(out: &mut Writer, methods: &[Method]) {
-    out.raw(r#"{"tools":{"listChanged":true}"#);
+    // Whatever servers log during a call passes, if its client wants to hear of it.
+    out.raw(r#"{"tools":{"listChanged":true},"logging":{}"#);
     for (name, method) in [
         ("resources", Method::ReadResource),
         ("prompts", Method::GetPrompt),

@@ -5,9 +5,11 @@
 #[cfg(test)]
 mod tests;
 
+use model::client::{ClientCapabilities, LogLevel};
 use model::json::{Json, RawJson};
 use model::limits::JsonLimits;
 
+use crate::declared;
 use crate::fault::ProtocolFault;
 use crate::header;
 use crate::inbound::{Inbound, InboundRequest};
@@ -84,6 +86,10 @@ pub struct Envelope {
     pub version: ProtocolVersion,
     /// What the client can do.
     pub capabilities: RawJson,
+    /// What of that Callgate carries.
+    pub client: ClientCapabilities,
+    /// From which level on it wants log messages of this request.
+    pub log: Option<LogLevel>,
     /// Who the client says it is. Never used for a decision.
     pub client_info: Option<RawJson>,
 }
@@ -176,7 +182,7 @@ fn unclaimed<'a>(headers: &Headers<'a>, request: &InboundRequest) -> Result<Rout
 fn modern(headers: &Headers<'_>, request: &InboundRequest) -> Result<Envelope, ProtocolFault> {
     let meta = request.params.get("_meta").unwrap_or(&Json::Null);
     let raw = |key: &str| meta.member(key).map(|member| RawJson::slice(&request.text, &member.span));
-    let (Some(claimed), Some(Json::Object(_))) =
+    let (Some(claimed), Some(capabilities @ Json::Object(_))) =
         (meta.get(meta::PROTOCOL_VERSION).and_then(Json::as_str), meta.get(meta::CLIENT_CAPABILITIES))
     else {
         return Err(missing_keys(Some(meta)));
@@ -184,6 +190,11 @@ fn modern(headers: &Headers<'_>, request: &InboundRequest) -> Result<Envelope, P
     if meta.get(meta::CLIENT_INFO).is_some_and(|info| !matches!(info, Json::Object(_))) {
         return Err(ProtocolFault::envelope(format!("`_meta[\"{}\"]` must be an object", meta::CLIENT_INFO)));
     }
+    let client = declared::capabilities(capabilities).map_err(|wrong| {
+        ProtocolFault::envelope(format!("`_meta[\"{}\"]`: {wrong}", meta::CLIENT_CAPABILITIES))
+    })?;
+    let log = declared::log_level(meta.get(meta::LOG_LEVEL))
+        .map_err(|wrong| ProtocolFault::envelope(format!("`_meta[\"{}\"]` {wrong}", meta::LOG_LEVEL)))?;
     equal("MCP-Protocol-Version", headers.protocol_version, claimed, Encoding::Plain)?;
     equal("Mcp-Method", headers.method, &request.method, Encoding::Plain)?;
     check_name(headers, request)?;
@@ -191,6 +202,8 @@ fn modern(headers: &Headers<'_>, request: &InboundRequest) -> Result<Envelope, P
         Some(version) if version.era() == Era::Modern => Ok(Envelope {
             version,
             capabilities: raw(meta::CLIENT_CAPABILITIES).unwrap_or_else(RawJson::empty_object),
+            client,
+            log,
             client_info: raw(meta::CLIENT_INFO),
         }),
         _ => Err(ProtocolFault::version(claimed)),

@@ -8,7 +8,7 @@ use crate::meta;
 const ENVELOPE: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
 
 /// The names in `params` that any method we know of reads.
-const PARAMS: [&str; 17] = [
+const PARAMS: [&str; 18] = [
     "_meta",
     "name",
     "arguments",
@@ -26,6 +26,7 @@ const PARAMS: [&str; 17] = [
     "progressToken",
     "progress",
     "notifications",
+    "level",
 ];
 
 /// Where a name was found.

@@ -5,7 +5,7 @@
 mod tests;
 
 use bytes::Bytes;
-use model::json::{Json, Member};
+use model::json::{Json, Member, RawJson};
 use model::limits::JsonLimits;
 
 use crate::fault::{ProtocolFault, short};
@@ -46,11 +46,13 @@ pub struct InboundNotification {
     pub(crate) params: Json,
 }
 
-/// A response. Callgate sends clients no requests yet, so it only matters that it is one.
+/// A response of a client to a request of ours.
 #[derive(Clone, Debug)]
 pub struct InboundResponse {
     /// The id it claims to answer.
     pub id: RequestId,
+    /// The result, an object, byte for byte. `None`: an error.
+    pub result: Option<RawJson>,
 }
 
 impl Inbound {
@@ -99,7 +101,8 @@ struct Envelope {
     id: Option<Json>,
     method: Option<Json>,
     params: Option<Json>,
-    outcome: bool,
+    result: Option<Member>,
+    error: bool,
     problem: Option<String>,
 }
 
@@ -131,7 +134,8 @@ impl Envelope {
             "id" => self.id = Some(member.value),
             "method" => self.method = Some(member.value),
             "params" => self.params = Some(member.value),
-            "result" | "error" => self.outcome = true,
+            "result" => self.result = Some(member),
+            "error" => self.error = true,
             _ => {}
         }
     }
@@ -151,8 +155,12 @@ impl Envelope {
             None => None,
             Some(id) => Some(RequestId::read(id).ok_or_else(|| bad_id(id))?),
         };
-        match (self.method, self.outcome, id) {
-            (None, true, Some(id)) => Ok(Inbound::Response(InboundResponse { id })),
+        let outcome = self.result.is_some() || self.error;
+        match (self.method, outcome, id) {
+            (None, true, Some(id)) => {
+                let result = read_outcome(self.result, self.error, text)?;
+                Ok(Inbound::Response(InboundResponse { id, result }))
+            }
             (None, _, _) => Err("`method` is missing".into()),
             (Some(_), true, _) => Err("a message has either `method` or `result` or `error`".into()),
             (Some(method), false, id) => {
@@ -163,6 +171,16 @@ impl Envelope {
                 })
             }
         }
+    }
+}
+
+/// A result that is an object; nothing, when it is an error.
+fn read_outcome(result: Option<Member>, error: bool, text: &Bytes) -> Result<Option<RawJson>, String> {
+    match (result, error) {
+        (Some(_), true) => Err("a response has either `result` or `error`".into()),
+        (Some(Member { value: Json::Object(_), span, .. }), false) => Ok(Some(RawJson::slice(text, &span))),
+        (Some(other), false) => Err(format!("`result` must be an object, found {}", other.value.kind())),
+        (None, _) => Ok(None),
     }
 }
 

@@ -4,7 +4,9 @@
 //! leaves is written here from parsed parts, with raw leaves (arguments, results) spliced byte for byte.
 
 pub mod answer;
+pub mod asking;
 pub mod classify;
+pub mod declared;
 pub mod edit;
 pub mod fault;
 pub mod header;
@@ -22,6 +24,7 @@ pub mod question;
 pub mod relay;
 pub mod reply;
 pub mod request;
+pub mod retry;
 pub mod shape;
 mod splice;
 pub mod sse;

@@ -5,13 +5,16 @@
 mod tests;
 
 use model::call::{CallMeta, Endpoint, ToolCall};
+use model::client::{ClientCapabilities, LogLevel};
 use model::json::{Json, Member, RawJson};
 use model::method::Method;
 
+use crate::declared;
 use crate::fault::ProtocolFault;
 use crate::inbound::{InboundNotification, InboundRequest};
 use crate::jsonrpc::{ProgressToken, RequestId};
 use crate::meta;
+use crate::retry::Retry;
 use crate::shape::Object;
 use crate::version::Era;
 
@@ -36,6 +39,8 @@ pub enum ClientRequest {
     },
     /// `subscriptions/listen`, modern only.
     Listen(Listen),
+    /// `logging/setLevel`, legacy only.
+    SetLogLevel(LogLevel),
     /// What an upstream answers: `tools/call`, and the methods beside it.
     Call(Box<Call>),
 }
@@ -54,8 +59,8 @@ pub struct Listen {
 pub struct Initialize {
     /// The revision the client asks for; [`crate::version::ProtocolVersion::negotiate`] answers it.
     pub protocol_version: String,
-    /// What the client can do.
-    pub capabilities: RawJson,
+    /// What the client can do, of what Callgate carries.
+    pub client: ClientCapabilities,
     /// Who the client says it is. Never used for a decision.
     pub client_info: Option<RawJson>,
 }
@@ -75,6 +80,8 @@ pub struct Call {
     pub meta: CallMeta,
     /// What the client wants progress reported under. Stays at the edge.
     pub progress_token: Option<ProgressToken>,
+    /// What the client brings to a call that was suspended. No part of the arguments.
+    pub retry: Retry,
 }
 
 impl Call {
@@ -137,6 +144,7 @@ impl InboundRequest {
             ("tools/list", _) => parameters.list_tools(),
             ("initialize", Era::Legacy) => parameters.initialize(),
             ("ping", Era::Legacy) => Ok(ClientRequest::Ping),
+            ("logging/setLevel", Era::Legacy) => parameters.log_level(),
             ("server/discover", Era::Modern) => Ok(ClientRequest::Discover),
             ("subscriptions/listen", Era::Modern) => parameters.listen().map(ClientRequest::Listen),
             _ => match Method::parse(&method) {
@@ -165,7 +173,7 @@ impl Parameters {
             Some(Json::String(_)) => return Err(format!("`name` is longer than {NAME_BYTES_MAX} bytes")),
             other => return Err(wrong("name", "a string", other)),
         };
-        self.no_round(era)?;
+        let retry = Retry::read(era, Method::CallTool, &self.members, &self.text)?;
         let (meta, progress_token) = self.call_meta()?;
         let (arguments, arguments_raw) = match self.take("arguments") {
             None => (Json::Object(Vec::new()), RawJson::empty_object()),
@@ -174,12 +182,12 @@ impl Parameters {
             }
             Some(other) => return Err(wrong("arguments", "an object", Some(&other.value))),
         };
-        Ok(Call { method: Method::CallTool, name, arguments, arguments_raw, meta, progress_token })
+        Ok(Call { method: Method::CallTool, name, arguments, arguments_raw, meta, progress_token, retry })
     }
 
     /// Takes the parameters that the method is known to have. Others are not carried: nobody could decide on them.
     fn beside_tools(self, era: Era, method: Method) -> Result<Call, String> {
-        self.no_round(era)?;
+        let retry = Retry::read(era, method, &self.members, &self.text)?;
         let (meta, progress_token) = self.call_meta()?;
         let (mut arguments, mut raw) = (Vec::new(), Object::with_capacity(128));
         if let Json::Object(members) = self.members {
@@ -189,15 +197,7 @@ impl Parameters {
             }
         }
         let (name, arguments, arguments_raw) = (String::new(), Json::Object(arguments), raw.finish());
-        Ok(Call { method, name, arguments, arguments_raw, meta, progress_token })
-    }
-
-    /// No call waits for an answer of the client yet.
-    fn no_round(&self, era: Era) -> Result<(), String> {
-        if era == Era::Modern && self.members.get("requestState").is_some() {
-            return Err("`requestState` was not issued for this request; send it without".into());
-        }
-        Ok(())
+        Ok(Call { method, name, arguments, arguments_raw, meta, progress_token, retry })
     }
 
     fn call_meta(&self) -> Result<(CallMeta, Option<ProgressToken>), String> {
@@ -244,6 +244,12 @@ impl Parameters {
         Ok(Listen { tools: flag("toolsListChanged")?, tasks: list("taskIds")? })
     }
 
+    fn log_level(self) -> Result<ClientRequest, String> {
+        let level = declared::log_level(self.members.get("level"))
+            .map_err(|wrong| format!("`params.level` {wrong}"))?;
+        level.map(ClientRequest::SetLogLevel).ok_or_else(|| "`params.level` is missing".to_owned())
+    }
+
     fn initialize(self) -> Result<ClientRequest, String> {
         let protocol_version = match self.members.get("protocolVersion") {
             Some(Json::String(version)) => version.to_string(),
@@ -256,9 +262,15 @@ impl Parameters {
             }
             Some(member) => Err(wrong(name, "an object", Some(&member.value))),
         };
+        let client = match self.members.get("capabilities") {
+            None => ClientCapabilities::NONE,
+            Some(declared) => {
+                declared::capabilities(declared).map_err(|wrong| format!("`params.capabilities`: {wrong}"))?
+            }
+        };
         Ok(ClientRequest::Initialize(Initialize {
             protocol_version,
-            capabilities: object("capabilities")?.unwrap_or_else(RawJson::empty_object),
+            client,
             client_info: object("clientInfo")?,
         }))
     }
@@ -282,7 +294,7 @@ const fn carried(method: Method) -> &'static [&'static str] {
     }
 }
 
-fn wrong(name: &str, wanted: &str, found: Option<&Json>) -> String {
+pub(crate) fn wrong(name: &str, wanted: &str, found: Option<&Json>) -> String {
     let found = found.map_or("nothing", Json::kind);
     format!("`params.{name}` must be {wanted}, found {found}")
 }

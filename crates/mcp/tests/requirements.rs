@@ -120,7 +120,7 @@ mod tests {
             modern in any::<bool>(),
         ) {
             let era = if modern { Era::Modern } else { Era::Legacy };
-            let shown = relay::error(era, RpcError::new(given, "m")).code;
+            let shown = relay::error(era, ClientCapabilities::NONE, RpcError::new(given, "m")).code;
             prop_assert!(!(-32099..=-32020).contains(&shown) || (shown == -32042 && era == Era::Legacy));
             prop_assert!(![code::PARSE_ERROR, code::INVALID_REQUEST].contains(&shown));
             prop_assert!(shown != -32002 || era == Era::Legacy, "retired in the newest revision");

@@ -82,6 +82,13 @@ impl Method {
         matches!(self, Self::Elicit | Self::Sample | Self::ListRoots)
     }
 
+    /// Whether a server without sessions may ask the client before it answers this (MCP 2026-07-28, Multi round-trip
+    /// requests).
+    #[must_use]
+    pub const fn may_ask(self) -> bool {
+        matches!(self, Self::CallTool | Self::ReadResource | Self::GetPrompt)
+    }
+
     /// The name it has in the registry, beside the tools of its server; `None` for `tools/call`.
     #[must_use]
     pub fn operation(self) -> Option<ToolName> {

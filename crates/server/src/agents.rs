@@ -3,14 +3,17 @@
 //! Must never read a body before its sender is identified, nor answer a request whose credential it did not verify
 //! itself: a session id alone is never enough.
 
+mod answering;
 mod bodies;
 mod calls;
 mod cursors;
 mod legacy;
 mod modern;
 mod per_agent;
+mod questions;
 mod sessions;
 mod streams;
+mod waiting;
 
 use std::sync::Arc;
 use std::time::Duration;

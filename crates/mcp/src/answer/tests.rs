@@ -25,12 +25,12 @@ const SERVER: &str = r#""_meta":{"io.modelcontextprotocol/serverInfo":{"name":"c
 fn handshakes() {
     assert_eq!(
         initialize(ProtocolVersion::V2025_06_18, &us(), &Method::BESIDE_TOOLS).as_str(),
-        r#"{"protocolVersion":"2025-06-18","capabilities":{"tools":{"listChanged":true},"resources":{},"prompts":{},"completions":{}},"serverInfo":{"name":"callgate","version":"1"}}"#
+        r#"{"protocolVersion":"2025-06-18","capabilities":{"tools":{"listChanged":true},"logging":{},"resources":{},"prompts":{},"completions":{}},"serverInfo":{"name":"callgate","version":"1"}}"#
     );
     assert_eq!(
         discover(&us(), &[Method::ListPrompts], 0).as_str(),
         format!(
-            r#"{{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{{"tools":{{"listChanged":true}}}},"ttlMs":0,"cacheScope":"private",{SERVER}}}"#
+            r#"{{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{{"tools":{{"listChanged":true}},"logging":{{}}}},"ttlMs":0,"cacheScope":"private",{SERVER}}}"#
         )
     );
 }

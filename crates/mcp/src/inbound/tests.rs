@@ -30,6 +30,26 @@ fn the_three_kinds_are_told_apart() {
 }
 
 #[test]
+fn a_response_is_an_object_or_an_error() {
+    let result = |text: &str| match parse(text) {
+        Ok(Inbound::Response(response)) => response.result.map(|result| result.as_str().to_owned()),
+        other => panic!("{other:?}"),
+    };
+    let text = r#"{"jsonrpc":"2.0","id":"q","result":{ "action":"accept" }}"#;
+    assert_eq!(result(text).as_deref(), Some(r#"{ "action":"accept" }"#));
+    assert_eq!(result(r#"{"jsonrpc":"2.0","id":"q","error":{"code":-1,"message":"no"}}"#), None);
+    for text in [
+        r#"{"jsonrpc":"2.0","id":1,"result":null}"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":[]}"#,
+        r#"{"jsonrpc":"2.0","id":1,"result":{},"error":{}}"#,
+        r#"{"jsonrpc":"2.0","result":{}}"#,
+        r#"{"jsonrpc":"2.0","id":null,"result":{}}"#,
+    ] {
+        refused(text, 400, code::INVALID_REQUEST);
+    }
+}
+
+#[test]
 fn s34_duplicate_names_anywhere() {
     for text in [
         r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}"#,

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use model::limits::JsonLimits;
+use proptest::prelude::*;
 
 use super::*;
 use crate::inbound::{Inbound, parse_body};
@@ -71,8 +72,6 @@ fn methods_beside_tools_carry_the_parameters_they_are_known_to_have() {
             assert!(call.meta.wants_progress);
         }
     }
-    let fault = read(Era::Modern, "resources/read", r#"{"uri":"a:b","requestState":"x"}"#).unwrap_err();
-    assert_eq!(fault.error.code, code::INVALID_PARAMS);
 }
 
 #[test]
@@ -104,26 +103,92 @@ fn s39_malformed_calls_are_errors_and_nothing_else() {
     call(&format!(r#"{{"name":"{}"}}"#, "x".repeat(256))).unwrap();
 }
 
+fn retry(era: Era, method: &str, params: &str) -> Result<(Retry, String), ProtocolFault> {
+    match read(era, method, params)? {
+        ClientRequest::Call(call) => Ok((call.retry, call.arguments_raw.as_str().to_owned())),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
-fn a_request_state_nobody_issued_is_refused() {
-    let fault = read(Era::Modern, "tools/call", r#"{"name":"a","requestState":"x"}"#).unwrap_err();
-    assert_eq!(fault.error.code, code::INVALID_PARAMS);
+fn answers_of_the_client_are_no_arguments_of_the_call() {
+    let round = r#""requestState":"s","inputResponses":{"a":{ "action":"decline" },"b":{}}"#;
+    for (method, own, carried) in [
+        ("tools/call", r#""name":"t","arguments":{"x":1}"#, r#"{"x":1}"#),
+        ("resources/read", r#""uri":"a:b""#, r#"{"uri":"a:b"}"#),
+        ("prompts/get", r#""name":"p""#, r#"{"name":"p"}"#),
+    ] {
+        let params = format!("{{{own},{round}}}");
+        let (asked, arguments) = retry(Era::Modern, method, &params).unwrap();
+        assert_eq!((asked.state.as_deref(), arguments.as_str()), (Some("s"), carried), "{method}");
+        let responses: Vec<_> = asked.responses.iter().map(|(key, value)| (&**key, value.as_str())).collect();
+        assert_eq!(responses, [("a", r#"{ "action":"decline" }"#), ("b", "{}")]);
+        let (asked, arguments) = retry(Era::Legacy, method, &params).unwrap();
+        assert_eq!((asked.state.is_some(), asked.responses.len(), arguments.as_str()), (false, 0, carried));
+    }
+}
+
+#[test]
+fn s29_a_request_state_that_no_call_can_have_is_refused() {
+    let many: Vec<_> = (0..33).map(|number| format!(r#""k{number}":{{}}"#)).collect();
+    for (method, round) in [
+        ("completion/complete", r#""requestState":"x""#.to_owned()),
+        ("resources/list", r#""requestState":"x""#.to_owned()),
+        ("tools/call", r#""requestState":7"#.to_owned()),
+        ("tools/call", format!(r#""requestState":"{}""#, "x".repeat(8193))),
+        ("tools/call", r#""inputResponses":[]"#.to_owned()),
+        ("tools/call", r#""inputResponses":{"a":"accept"}"#.to_owned()),
+        ("tools/call", format!(r#""inputResponses":{{"{}":{{}}}}"#, "k".repeat(1025))),
+        ("tools/call", format!(r#""inputResponses":{{{}}}"#, many.join(","))),
+    ] {
+        let fault = retry(Era::Modern, method, &format!(r#"{{"name":"a",{round}}}"#)).expect_err(&round);
+        assert_eq!((fault.status, fault.error.code), (200, code::INVALID_PARAMS), "{method} {round}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_answered_the_call_stays_the_same(
+        state in proptest::option::of("\\PC{0,64}"),
+        keys in proptest::collection::btree_set("[a-z]{1,8}", 0..40),
+    ) {
+        let keys: Vec<_> = keys.iter().map(|key| format!(r#""{key}":{{"action":"cancel"}}"#)).collect();
+        let mut params = format!(r#"{{"name":"t","arguments":{{"n":1}},"inputResponses":{{{}}}"#, keys.join(","));
+        if let Some(state) = &state {
+            params.push_str(r#","requestState":"#);
+            model::json::write_string(&mut params, state);
+        }
+        params.push('}');
+        match retry(Era::Modern, "tools/call", &params) {
+            Ok((asked, arguments)) => {
+                prop_assert_eq!(arguments, r#"{"n":1}"#);
+                prop_assert_eq!(asked.state.as_deref(), state.as_deref());
+                prop_assert_eq!(asked.responses.len(), keys.len());
+            }
+            Err(_) => prop_assert!(keys.len() > 32),
+        }
+    }
+}
+
+#[test]
+fn a_session_has_a_log_level() {
+    let level = |era, params| match read(era, "logging/setLevel", params) {
+        Ok(ClientRequest::SetLogLevel(level)) => Ok(level),
+        Ok(other) => panic!("{other:?}"),
+        Err(fault) => Err(fault.error.code),
+    };
+    assert_eq!(level(Era::Legacy, r#"{"level":"error"}"#), Ok(LogLevel::Error));
+    for wrong in ["{}", r#"{"level":"loud"}"#, r#"{"level":3}"#] {
+        assert_eq!(level(Era::Legacy, wrong), Err(code::INVALID_PARAMS), "{wrong}");
+    }
+    assert_eq!(level(Era::Modern, r#"{"level":"error"}"#), Err(code::METHOD_NOT_FOUND));
 }
 
 #[test]
 fn s42_methods_are_carried_only_in_their_era() {
     let modern = ["tools/list", "server/discover", "resources/list", "prompts/get", "completion/complete"];
     let legacy = ["tools/list", "ping", "resources/read", "prompts/list", "completion/complete"];
-    let never = [
-        "initialize ",
-        "Ping",
-        "logging/setLevel",
-        "resources/subscribe",
-        "prompts/Get",
-        "tasks/get",
-        "x",
-        "",
-    ];
+    let never = ["initialize ", "Ping", "resources/subscribe", "prompts/Get", "tasks/get", "x", ""];
     for method in modern {
         assert!(read(Era::Modern, method, "{}").is_ok(), "{method}");
     }
@@ -159,9 +224,14 @@ fn initialize_says_who_and_which_revision() {
     let params = r#"{"protocolVersion":"2025-11-25","capabilities":{"roots":{}},"clientInfo":{"name":"c","version":"1"}}"#;
     let Ok(ClientRequest::Initialize(initialize)) = read(Era::Legacy, "initialize", params) else { panic!() };
     assert_eq!(initialize.protocol_version, "2025-11-25");
-    assert_eq!(initialize.capabilities.as_str(), r#"{"roots":{}}"#);
+    assert_eq!(initialize.client, ClientCapabilities::ROOTS);
     assert_eq!(initialize.client_info.unwrap().as_str(), r#"{"name":"c","version":"1"}"#);
-    for bad in ["{}", r#"{"protocolVersion":1}"#, r#"{"protocolVersion":"x","capabilities":[]}"#] {
+    for bad in [
+        "{}",
+        r#"{"protocolVersion":1}"#,
+        r#"{"protocolVersion":"x","capabilities":[]}"#,
+        r#"{"protocolVersion":"x","capabilities":{"sampling":1}}"#,
+    ] {
         assert!(read(Era::Legacy, "initialize", bad).is_err(), "{bad}");
     }
 }

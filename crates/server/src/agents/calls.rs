@@ -1,34 +1,27 @@
-//! What an upstream answers: from the message to the door and back, as JSON or as a stream. Must never hold back a terminal
-//! nor let one leave that the door did not release.
+//! What an upstream answers: from the message to the door. Must never give a call to a client whose parameters and headers
+//! say different things, nor bring back a call for another request than the one it was suspended in.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use call::open_calls::CancelToken;
-use call::{CallHandle, Finished, Passing, Refused};
+use call::{CallHandle, Whose};
 use http::HeaderMap;
-use mcp::answer::{self, Asked};
 use mcp::fault::ProtocolFault;
-use mcp::implementation::Implementation;
-use mcp::jsonrpc::{ProgressToken, RequestId, RpcError, error_message, result_message};
+use mcp::jsonrpc::RequestId;
 use mcp::param_header::ParamHeaders;
-use mcp::relay;
 use mcp::request::Call;
-use mcp::shape::{self, Cache};
-use mcp::sse;
+use mcp::retry::Retry;
 use mcp::version::Era;
 use model::call::{Endpoint, ToolCall};
-use model::denial::{Denial, Reason};
-use model::ids::ServerName;
-use model::method::Method;
-use ports::upstream::{Answer, Progress};
-use tokio::sync::mpsc;
+use model::client::{ClientCapabilities, LogLevel};
+use ports::upstream::{Question, Reply as Answered};
 
 use super::Exchange;
+use super::answering::{Answering, Pages};
 use super::cursors::{self, Cursors};
 use super::sessions::Session;
-use crate::reply::{self, Reply};
+use super::waiting::{Asks, Open, OpenCall, Place};
+use crate::reply::Reply;
 
 /// A call that takes longer is answered as a stream with keep-alives, if the client takes one.
 pub(super) const STREAM_AFTER: Duration = Duration::from_secs(15);
@@ -52,46 +45,68 @@ impl Exchange<'_> {
         mirrored.check(&call.arguments, &lines)
     }
 
-    pub(super) async fn call(&self, way: Way<'_>, id: RequestId, call: Call) -> Reply {
-        let (call, token) = call.into_call(self.endpoint.clone());
-        let (era, method) = (way.era(), call.method);
+    pub(super) async fn call(&self, way: Way<'_>, id: RequestId, mut call: Call) -> Reply {
+        let retry = std::mem::take(&mut call.retry);
+        let (mut call, token) = call.into_call(self.endpoint.clone());
+        (call.meta.client, call.meta.log) = self.hears(&way);
+        let (era, method, server) = (way.era(), call.method, self.face.server.clone());
         let (call, pages) = match self.paged(call) {
             Ok(paged) => paged,
             Err(fault) => return self.fault(fault.with_id(Some(id)), method.as_str()).await,
         };
-        if let Way::Modern(headers) = &way
-            && let Err(fault) = self.mirrored(&call, headers)
+        if let Way::Modern(modern) = &way
+            && let Err(fault) = self.mirrored(&call, modern.headers)
         {
             return self.fault(fault.with_id(Some(id)), method.as_str()).await;
         }
-        let answering = Answering { era, method, id, token, server: self.face.server.clone(), pages };
-        let place = match way {
-            Way::Modern(_) => Ok(None),
-            Way::Legacy(session) => Place::reserve(session, &answering.id).map(Some).ok_or(()),
-        };
-        let place = match place {
-            Ok(place) => place,
-            Err(()) => {
-                let fault = ProtocolFault::invalid_request("`id` is that of a request that is still open");
-                return self.fault(fault.with_id(Some(answering.id)), method.as_str()).await;
+        let (client, log) = (call.meta.client, call.meta.log);
+        let answering = Answering { era, method, id, token, client, log, server, pages };
+        let (place, asks) = match way {
+            Way::Modern(_) => (None, Asks::Again(Whose::of(&self.caller, &call))),
+            Way::Legacy(session) => {
+                let Some(place) = Place::reserve(Arc::clone(&session), &answering.id) else {
+                    let fault =
+                        ProtocolFault::invalid_request("`id` is that of a request that is still open");
+                    return self.fault(fault.with_id(Some(answering.id)), method.as_str()).await;
+                };
+                (Some(place), Asks::Session(session))
             }
         };
-        let handle = match self.face.door.call(self.caller.clone(), call).await {
-            Ok(handle) => handle,
-            Err(refused) => return reply::json(answering.status(&refused), answering.refused(&refused)),
+        let open = |handle: CallHandle, answering| {
+            let tie = OpenCall::enter(&handle, place);
+            Open { door: Arc::clone(&self.face.door), answering, handle, tie, asks }
         };
-        let open = OpenCall::enter(&handle, place);
-        if self.accepts.events {
-            return wait_or_stream(answering, handle, open).await;
+        let Some(state) = &retry.state else {
+            return match self.face.door.call(self.caller.clone(), call).await {
+                Ok(handle) => open(handle, answering).answer(self.accepts.events).await,
+                Err(refused) => answering.refusal(&refused).into_reply(),
+            };
+        };
+        let (handle, round) = match self.face.door.resume(&self.caller, &call, state) {
+            Ok(resumed) => resumed,
+            Err(denial) => {
+                let fault = ProtocolFault::params(denial.public).with_id(Some(answering.id));
+                return self.fault(fault, method.as_str()).await;
+            }
+        };
+        let open = open(handle, answering);
+        match replies(&retry, round.questions()) {
+            Some(replies) => round.answer(replies),
+            // Nothing of it was answered: it is asked again (MCP 2026-07-28, Multi round-trip requests).
+            None => return open.suspend(round).into_reply(),
         }
-        let end = handle.done.await;
-        open.end();
-        reply::json(200, answering.end(end))
+        open.answer(self.accepts.events).await
+    }
+
+    /// What the client can be asked and wants to hear of: nothing, when it takes no stream to be told on.
+    fn hears(&self, way: &Way<'_>) -> (ClientCapabilities, Option<LogLevel>) {
+        match way {
+            Way::Modern(modern) => (modern.client, modern.log.filter(|_| self.accepts.events)),
+            Way::Legacy(_) if !self.accepts.events => (ClientCapabilities::NONE, None),
+            Way::Legacy(session) => (session.client, Some(session.log_level())),
+        }
     }
 }
-
-/// What the pages of a server's list are given their cursors with.
-type Pages = Option<(Cursors, ServerName)>;
 
 impl Exchange<'_> {
     /// A call for a page of a list, with the server's own cursor in it. What the client brings is opened first of all.
@@ -111,12 +126,33 @@ impl Exchange<'_> {
     }
 }
 
+/// The answers to what was asked; other keys are ignored. `None`: something was asked, and nothing of it answered.
+fn replies(retry: &Retry, questions: &[Question]) -> Option<Vec<Answered>> {
+    let answered = |question: &Question| {
+        let (key, result) = retry.responses.iter().find(|(key, _)| *key == question.key)?;
+        Some(Answered { key: key.clone(), result: Some(result.clone()) })
+    };
+    let replies: Vec<_> = questions.iter().filter_map(answered).collect();
+    (questions.is_empty() || !replies.is_empty()).then_some(replies)
+}
+
 /// How a call came.
 pub(super) enum Way<'a> {
     /// In a session.
     Legacy(Arc<Session>),
-    /// By itself, its parameters mirrored in these headers.
-    Modern(&'a HeaderMap),
+    /// By itself.
+    Modern(Modern<'a>),
+}
+
+/// What came with a request without a session.
+#[derive(Clone, Copy)]
+pub(super) struct Modern<'a> {
+    /// These mirror its parameters.
+    pub(super) headers: &'a HeaderMap,
+    /// What the client can do.
+    pub(super) client: ClientCapabilities,
+    /// Which log messages it wants.
+    pub(super) log: Option<LogLevel>,
 }
 
 impl Way<'_> {
@@ -124,194 +160,6 @@ impl Way<'_> {
         match self {
             Self::Legacy(_) => Era::Legacy,
             Self::Modern(_) => Era::Modern,
-        }
-    }
-}
-
-/// Waits for the end; the first progress, or a long wait, turns the answer into a stream.
-async fn wait_or_stream(answering: Answering, mut handle: CallHandle, open: OpenCall) -> Reply {
-    let first = tokio::select! {
-        biased;
-        end = &mut handle.done => {
-            open.end();
-            return reply::json(200, answering.end(end));
-        }
-        Some(passing) = handle.passing.recv() => Some(passing),
-        () = tokio::time::sleep(STREAM_AFTER) => None,
-    };
-    let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
-    // From here on a slow reader may hold up whoever polls the call.
-    handle.detach();
-    tokio::spawn(stream(answering, handle, open, sender, first));
-    reply::events(receiver)
-}
-
-/// Pumps a call into a stream of events until its end, or until nobody listens any more.
-async fn stream(
-    answering: Answering,
-    mut handle: CallHandle,
-    open: OpenCall,
-    sender: mpsc::Sender<Bytes>,
-    first: Option<Passing>,
-) {
-    let mut next = first.and_then(|passing| answering.passing(&passing));
-    loop {
-        if let Some(message) = next.take()
-            && sender.send(sse::encode(&message)).await.is_err()
-        {
-            break;
-        }
-        tokio::select! {
-            biased;
-            end = &mut handle.done => {
-                open.end();
-                // The reader may be gone; the record has the end all the same.
-                drop(sender.send(sse::encode(&answering.end(end))).await);
-                return;
-            }
-            Some(passing) = handle.passing.recv() => next = answering.passing(&passing),
-            () = tokio::time::sleep(STREAM_AFTER) => {
-                if sender.send(Bytes::from_static(sse::KEEP_ALIVE)).await.is_err() {
-                    break;
-                }
-            }
-            () = sender.closed() => break,
-        }
-    }
-    drop(open);
-}
-
-/// What is shown or read depends on who asks, and policy may change at any time.
-const fn cache(method: Method) -> Cache {
-    match method {
-        Method::CallTool | Method::GetPrompt | Method::Complete => Cache::Never,
-        Method::Elicit | Method::Sample | Method::ListRoots => Cache::Never,
-        Method::ListResources | Method::ListTemplates | Method::ReadResource | Method::ListPrompts => {
-            Cache::Private(0)
-        }
-    }
-}
-
-/// What an answer is made with.
-struct Answering {
-    era: Era,
-    method: Method,
-    id: RequestId,
-    token: Option<ProgressToken>,
-    server: Implementation,
-    pages: Pages,
-}
-
-impl Answering {
-    fn end(&self, finished: Option<Finished>) -> Bytes {
-        match finished {
-            Some(Finished::Answered(_, answer)) => self.answered(&answer),
-            Some(Finished::Refused(refused)) => self.refused(&refused),
-            None => {
-                let denial = Denial::indeterminate("the call's own task ended without an answer");
-                let refusal = answer::refusal(&self.asked(), &denial, None);
-                answer::refusal_message(&self.id, &refusal)
-            }
-        }
-    }
-
-    fn answered(&self, answer: &Answer) -> Bytes {
-        match answer {
-            Answer::Result { result, .. } => {
-                let result = match &self.pages {
-                    None => result.clone(),
-                    Some((cursors, server)) => match cursors.page(server, result) {
-                        Ok(page) => page,
-                        Err(error) => return error_message(Some(&self.id), &error),
-                    },
-                };
-                let result = shape::result(self.era, &result, &self.server, cache(self.method));
-                result_message(&self.id, &result)
-            }
-            Answer::Error { code, message, data } => {
-                let error = RpcError { code: *code, message: message.clone(), data: data.clone() };
-                error_message(Some(&self.id), &relay::error(self.era, error))
-            }
-        }
-    }
-
-    const fn asked(&self) -> Asked<'_> {
-        Asked { era: self.era, method: self.method, server: &self.server }
-    }
-
-    /// A modern client is told by the status, too, that a method does not exist (MCP 2026-07-28, Transports).
-    fn status(&self, refused: &Refused) -> u16 {
-        let unknown = self.method != Method::CallTool && refused.denial.reason == Reason::UnknownTool;
-        if unknown && self.era == Era::Modern { 404 } else { 200 }
-    }
-
-    fn refused(&self, refused: &Refused) -> Bytes {
-        // An unknown tool is answered without the id of the call, so that every such answer is the same.
-        let call = (refused.denial.reason != Reason::UnknownTool).then_some(refused.call);
-        let refusal = answer::refusal(&self.asked(), &refused.denial, call);
-        answer::refusal_message(&self.id, &refusal)
-    }
-
-    /// What a client is told while it waits. Nothing is asked of it, for no server is told that it can be.
-    fn passing(&self, passing: &Passing) -> Option<Bytes> {
-        match passing {
-            Passing::Progress(progress) => self.progress(progress),
-            Passing::Log(_) | Passing::Asks(_) => None,
-        }
-    }
-
-    fn progress(&self, progress: &Progress) -> Option<Bytes> {
-        let token = self.token.as_ref()?;
-        let (total, message) = (progress.total.as_ref(), progress.message.as_ref());
-        Some(answer::progress(token, &progress.progress, total, message))
-    }
-}
-
-/// The id of a call in its session, from before it starts until it ended.
-struct Place {
-    session: Arc<Session>,
-    id: RequestId,
-}
-
-impl Place {
-    /// None when a call of that id is open.
-    fn reserve(session: Arc<Session>, id: &RequestId) -> Option<Self> {
-        session.reserve(id).then(|| Self { session, id: id.clone() })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.session.leave(&self.id);
-    }
-}
-
-/// Ties a call to its connection or session: a modern client that goes away cancels; an older one does not, its call
-/// goes on and nobody is left to cancel it.
-struct OpenCall {
-    cancel: CancelToken,
-    place: Option<Place>,
-    ended: bool,
-}
-
-impl OpenCall {
-    fn enter(handle: &CallHandle, place: Option<Place>) -> Self {
-        let cancel = handle.canceller();
-        if let Some(place) = &place {
-            place.session.enter(place.id.clone(), cancel.clone());
-        }
-        Self { cancel, place, ended: false }
-    }
-
-    fn end(mut self) {
-        self.ended = true;
-    }
-}
-
-impl Drop for OpenCall {
-    fn drop(&mut self) {
-        if self.place.is_none() && !self.ended {
-            self.cancel.cancel(Reason::Cancelled);
         }
     }
 }

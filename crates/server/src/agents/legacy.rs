@@ -8,6 +8,7 @@ use http::Request;
 use hyper::body::Incoming;
 use mcp::answer;
 use mcp::classify::{self, Session as Claimed};
+use mcp::declared;
 use mcp::fault::ProtocolFault;
 use mcp::inbound::{Inbound, InboundRequest};
 use mcp::jsonrpc::result_message;
@@ -40,7 +41,9 @@ impl Exchange<'_> {
         let session = hex(&random);
         let now = self.face.door.ports().clock.elapsed();
         let agent = self.caller.principal().agent.clone();
-        self.face.sessions.insert(&session, Session::new(agent, self.endpoint.clone(), version), now);
+        let client = declared::in_revision(asked.client, version);
+        let opened = Session::new(agent, self.endpoint.clone(), version, client);
+        self.face.sessions.insert(&session, opened, now);
         let methods = self.face.door.methods(&self.caller, &self.endpoint);
         let result = answer::initialize(version, &self.face.server, &methods);
         let mut reply = reply::json(200, result_message(&id, &result));
@@ -70,6 +73,11 @@ impl Exchange<'_> {
                 }
                 reply::empty(202)
             }
+            Inbound::Response(response)
+                if session.questions.answer(&response.id, response.result.clone()) =>
+            {
+                reply::empty(202)
+            }
             Inbound::Response(_) => {
                 let fault = ProtocolFault::invalid_request("there is no request of ours to answer");
                 self.fault(fault, "").await
@@ -85,6 +93,10 @@ impl Exchange<'_> {
         };
         match request {
             ClientRequest::Ping => reply::json(200, result_message(&id, &answer::empty())),
+            ClientRequest::SetLogLevel(level) => {
+                session.set_log_level(level);
+                reply::json(200, result_message(&id, &answer::empty()))
+            }
             ClientRequest::ListTools { cursor } => {
                 let (reply, shown) = self.list(Era::Legacy, &id, cursor.as_deref()).await;
                 shown.inspect(|shown| session.tell(*shown));

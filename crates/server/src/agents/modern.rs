@@ -11,7 +11,7 @@ use mcp::version::Era;
 use model::digest::Digest;
 
 use super::Exchange;
-use super::calls::Way;
+use super::calls::{Modern, Way};
 use crate::reply::{self, Reply};
 
 /// Lists are filtered by policy now; how long that holds is not known, so nothing may be cached.
@@ -37,8 +37,11 @@ impl Exchange<'_> {
             }
             ClientRequest::ListTools { cursor } => self.list(Era::Modern, &id, cursor.as_deref()).await.0,
             ClientRequest::Listen(wanted) => self.subscribe(id, wanted, envelope.declares_tasks()).await,
-            ClientRequest::Call(call) => self.call(Way::Modern(headers), id, *call).await,
-            ClientRequest::Initialize(_) | ClientRequest::Ping => {
+            ClientRequest::Call(call) => {
+                let modern = Modern { headers, client: envelope.client, log: envelope.log };
+                self.call(Way::Modern(modern), id, *call).await
+            }
+            ClientRequest::Initialize(_) | ClientRequest::Ping | ClientRequest::SetLogLevel(_) => {
                 let fault = ProtocolFault::method(Era::Modern, &method).with_id(Some(id));
                 self.fault(fault, &method).await
             }

@@ -11,21 +11,32 @@ use call::open_calls::CancelToken;
 use mcp::jsonrpc::RequestId;
 use mcp::version::ProtocolVersion;
 use model::call::Endpoint;
+use model::client::{ClientCapabilities, LogLevel};
 use model::denial::Reason;
 use model::digest::Digest;
 use model::ids::AgentId;
 use tokio::sync::watch;
+
+use super::questions::Questions;
 
 /// Sessions one agent can have; opening another ends the one longest unused.
 const PER_AGENT_MAX: usize = 256;
 /// A session unused for this long is gone.
 const IDLE_MAX: Duration = Duration::from_secs(24 * 3600);
 
+/// What a client hears that never said (MCP 2025-11-25, Logging, leaves it open): most servers mean it to.
+const LOG_LEVEL: LogLevel = LogLevel::Info;
+
 /// One session.
 pub(super) struct Session {
     agent: AgentId,
     endpoint: Endpoint,
     pub(super) version: ProtocolVersion,
+    /// What its client can be asked.
+    pub(super) client: ClientCapabilities,
+    /// What it was asked.
+    pub(super) questions: Questions,
+    log: Mutex<LogLevel>,
     open: Mutex<HashMap<RequestId, CancelToken>>,
     used_millis: AtomicU64,
     /// What tools the client was last told of.
@@ -35,16 +46,34 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(agent: AgentId, endpoint: Endpoint, version: ProtocolVersion) -> Self {
+    pub(super) fn new(
+        agent: AgentId,
+        endpoint: Endpoint,
+        version: ProtocolVersion,
+        client: ClientCapabilities,
+    ) -> Self {
         Self {
             agent,
             endpoint,
             version,
+            client,
+            questions: Questions::default(),
+            log: Mutex::new(LOG_LEVEL),
             open: Mutex::default(),
             used_millis: AtomicU64::new(0),
             told: Mutex::default(),
             stream: watch::Sender::new(0),
         }
+    }
+
+    /// From which level on the client hears what servers log.
+    pub(super) fn log_level(&self) -> LogLevel {
+        *self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The client wants to hear from here on.
+    pub(super) fn set_log_level(&self, level: LogLevel) {
+        *self.log.lock().unwrap_or_else(PoisonError::into_inner) = level;
     }
 
     /// What tools the client was last told of, if it ever was.
@@ -176,7 +205,7 @@ mod tests {
     }
 
     fn session(name: &str) -> Session {
-        Session::new(agent(name), Endpoint::All, ProtocolVersion::V2025_11_25)
+        Session::new(agent(name), Endpoint::All, ProtocolVersion::V2025_11_25, ClientCapabilities::NONE)
     }
 
     #[test]

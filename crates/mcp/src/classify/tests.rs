@@ -206,4 +206,22 @@ proptest! {
             prop_assert_eq!(route.era() == Era::Modern, claimed.is_some());
         }
     }
+
+    #[test]
+    fn a_session_is_one_value_of_visible_ascii_of_a_bounded_length(
+        values in prop::collection::vec("[ -~é\t]{0,6}|[!-~]{250,260}", 0..3),
+        version in prop::collection::vec("2025-11-25|2025-03-26|2026-07-28|[ -~]{0,6}", 0..3),
+    ) {
+        let values: Vec<&str> = values.iter().map(String::as_str).collect();
+        let version: Vec<&str> = version.iter().map(String::as_str).collect();
+        let headers = Headers { session: &values, protocol_version: &version, ..NONE };
+        match session(&headers) {
+            Ok(found) => {
+                prop_assert_eq!(&values, &[found.id]);
+                prop_assert!(found.id.len() <= 256 && found.id.bytes().all(|byte| byte.is_ascii_graphic()));
+                prop_assert!(!found.id.is_empty() && version.len() <= 1 && version != ["2026-07-28"]);
+            }
+            Err(fault) => prop_assert_eq!(fault.status, 400),
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Which annotations hold, what they make of arguments, and that headers are compared exactly.
 
 use model::limits::JsonLimits;
+use proptest::prelude::*;
 
 use super::*;
 use crate::jsonrpc::code;
@@ -130,4 +131,44 @@ fn what_is_written_is_accepted_and_nothing_else() {
     }
     let fault = region().check(&json("{}"), &[("Mcp-Param-Region", "us")]).unwrap_err();
     assert_eq!(fault.error.code, code::HEADER_MISMATCH);
+}
+
+proptest! {
+    #[test]
+    fn headers_hold_for_the_arguments_they_were_written_from_and_for_no_others(
+        region in "[ -~é\\n]{0,12}", size in -1_000_000_i64..1_000_000, dry: bool,
+        other in "[ -~é\\n]{0,12}", claimed in "[ -~]{0,16}",
+    ) {
+        let text = |region: &str| {
+            format!(r#"{{"region":{},"page":{{"size":{size}}},"dry":{dry}}}"#, quoted(region))
+        };
+        let (headers, arguments) = (written(&text(&region)), json(&text(&region)));
+        let lines: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        prop_assert_eq!(region_check(&arguments, &lines), true);
+        prop_assert_eq!(region_check(&json(&text(&other)), &lines), other == region);
+        let mut forged = lines.clone();
+        forged[0].1 = &claimed;
+        let says_the_same = header::decode(header::trim(&claimed)).is_ok_and(|claimed| claimed == region);
+        prop_assert_eq!(region_check(&arguments, &forged), says_the_same);
+        forged.push(lines[0]);
+        prop_assert!(!region_check(&arguments, &forged));
+        prop_assert!(!region_check(&arguments, &lines[1..]));
+    }
+}
+
+fn region_check(arguments: &Json, lines: &[(&str, &str)]) -> bool {
+    region().check(arguments, lines).is_ok()
+}
+
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => out.extend(['\\', letter]),
+            '\n' => out.push_str("\\n"),
+            _ => out.push(letter),
+        }
+    }
+    out.push('"');
+    out
 }

@@ -1,6 +1,6 @@
 """The conformance suite of MCP, on one server directly and through Callgate: every check must end the same way.
 
-`conformance.py [--binary PATH] [--json FILE] [--only PATTERN]`. Client and server each speak the
+`conformance.py [--binary PATH] [--json FILE] [--counts FILE] [--only PATTERN]`. Client and server each speak the
 revisions with sessions (legacy) or the one without (modern); the server stands behind HTTP or is a child process.
 Each scenario of each combination is one named result, `http/legacy-on-modern/ping` for a legacy client, a modern
 server. Must never count a scenario that did not run, and must never excuse a scenario that passes.
@@ -102,6 +102,12 @@ class Seen:
     def bad(self):
         return [check for check in self.checks if check["status"] == "FAILURE"]
 
+    def equal(self, other):
+        """How many checks end the same way in the other."""
+        names = {name for name, _ in self.counts}
+        same = {name for name in names if all(self.counts[name, how] == other.counts[name, how] for how in COUNTED)}
+        return sum(count for (name, _), count in self.counts.items() if name in same)
+
     def words(self):
         """What is not a success, and what the suite says about it."""
         odd = [check for check in self.checks if check["status"] != "SUCCESS"]
@@ -140,12 +146,34 @@ def tables(port):
             **{f"stdio-{era}": {"command": [*child, f"stdio-{era}"], "era": era} for era in REVISIONS}}
 
 
+class Counted:
+    """How much of one combination equals direct, whatever is excused: what the bar counts."""
+
+    def __init__(self):
+        self.scenarios, self.checks, self.tasks = [0, 0], [0, 0], [0, 0]
+
+    def count(self, scenario, direct, seen, same):
+        kinds = (self.scenarios, self.tasks) if scenario.startswith("tasks-") else (self.scenarios,)
+        for kind in kinds:
+            kind[0] += same
+            kind[1] += 1
+        self.checks[0] += direct.equal(seen)
+        self.checks[1] += len(direct.checks)
+
+
+def count(direct, judge):
+    """Pairs of numbers: failing checks and all directly; what equals direct and all there is, by combination."""
+    checks = {era: [sum(len(seen.bad()) for seen in scenarios.values()),
+                    sum(len(seen.checks) for seen in scenarios.values())] for era, scenarios in direct.items()}
+    return {"direct": checks, "through": {name: vars(one) for name, one in judge.counted.items()}}
+
+
 class Judge:
     """Compares what was seen through Callgate with what was seen directly."""
 
     def __init__(self, results, direct, only):
         self.results, self.direct, self.only = results, direct, only
-        self.names, self.short = [], 0
+        self.names, self.short, self.counted = [], 0, {}
 
     def say(self, name, differing, detail):
         """`differing` names the checks that end otherwise than directly."""
@@ -163,6 +191,7 @@ class Judge:
             self.results.add(f"{full}/known-short", still, f"it passes: take it off the list ({reason})")
 
     def combination(self, way, client, upstream, through):
+        equal = self.counted[f"{way}/{client}-on-{upstream}"] = Counted()
         for scenario, direct in self.direct[client].items():
             if not applies(scenario, upstream):
                 continue
@@ -171,6 +200,7 @@ class Judge:
                       if direct.counts[name] != seen.counts[name]]
             words = ", ".join(f"{check} {status} {a} -> {b}" for (check, status), a, b in sorted(counts))
             differing = {check for (check, _), _, _ in counts}
+            equal.count(scenario, direct, seen, not differing)
             self.say(f"{way}/{client}-on-{upstream}/{scenario}", differing, f"{words} | {seen.words()}")
 
     def known_short_names_results(self):
@@ -210,6 +240,7 @@ def main():
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--binary", default=lib.default_binary(), type=pathlib.Path)
     options.add_argument("--json", type=pathlib.Path)
+    options.add_argument("--counts", type=pathlib.Path, help="write how much equals direct here")
     options.add_argument("--only", default="*", help="report results whose name matches, as `http/*/ping`")
     options = options.parse_args()
     directory = lib.scratch("conformance")
@@ -221,6 +252,8 @@ def main():
     gate.certify_all(servers)
     look_through(gate, gate.add_agent("conformance"), judge, directory)
     judge.known_short_names_results()
+    if options.counts:
+        options.counts.write_text(json.dumps(count(direct, judge), indent=1) + "\n")
     results.add("stops-cleanly", gate.stop() == 0, gate.output()[-1500:])
     return results.finish(options.json)
 

@@ -68,6 +68,8 @@ enum Bar {
     Door(bar::DoorArgs),
     /// A person's first minutes: import, connect, the first governed call, shims, leaks
     FirstMinutes(bar::FirstMinutesArgs),
+    /// The whole of MCP: conformance, long-lived streams under load, cancelling, questions, property tests
+    Mcp(bar::mcp::McpArgs),
 }
 
 #[derive(clap::Args)]
@@ -117,6 +119,9 @@ fn main() -> ExitCode {
         }
         Chore::Bar(Bar::FirstMinutes(args)) => {
             tidy::target().and_then(|target| bar::first_minutes(&args, &tidy::root(), &target))
+        }
+        Chore::Bar(Bar::Mcp(args)) => {
+            tidy::target().and_then(|target| bar::mcp::run(&args, &tidy::root(), &target))
         }
         Chore::FastUpstream { listen, era, log } => bench::upstream::run(listen, era, log),
         Chore::BareProxy { listen, to } => bench::proxy::run(listen, to),

@@ -2,7 +2,8 @@
 //!
 //! Must never pass when a suite wrote no results.
 
-use std::path::Path;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -36,7 +37,7 @@ pub(crate) fn first_minutes(rig: &Rig, figures: &mut Figures) -> Result<(), Stri
 }
 
 /// The clients and servers of the suites, pinned, under `.test/`; nothing is done when they are there.
-fn install(rig: &Rig) -> Result<(), String> {
+pub(crate) fn install(rig: &Rig) -> Result<(), String> {
     let status = Command::new("bash")
         .arg(rig.root.join("scripts/test"))
         .arg("--install-only")
@@ -50,7 +51,17 @@ fn install(rig: &Rig) -> Result<(), String> {
     }
 }
 
-fn suite(rig: &Rig, name: &str, figures: &mut Figures) -> Result<(), String> {
+/// One suite, each result a figure.
+pub(crate) fn suite(rig: &Rig, name: &str, figures: &mut Figures) -> Result<(), String> {
+    let (succeeded, summary) = run(rig, name, &[])?;
+    if read(&summary, figures)? == succeeded {
+        return Ok(());
+    }
+    Err(format!("`tests/e2e/{name}.py` ended otherwise than its results say"))
+}
+
+/// Runs one suite; whether it succeeded, and where its results are. `more` are arguments of its own.
+pub(crate) fn run(rig: &Rig, name: &str, more: &[&OsStr]) -> Result<(bool, PathBuf), String> {
     let script = format!("tests/e2e/{name}.py");
     let summary = rig.folder(&format!("e2e-{name}"))?.join("results.json");
     let status = Command::new("python3")
@@ -60,15 +71,12 @@ fn suite(rig: &Rig, name: &str, figures: &mut Figures) -> Result<(), String> {
         .arg(rig.binary("callgate"))
         .arg("--json")
         .arg(&summary)
+        .args(more)
         .stdin(Stdio::null())
         .stdout(std::io::stderr())
         .status();
     let status = status.map_err(|error| format!("cannot run `{script}`: {error}"))?;
-    let passed = read(&summary, figures)?;
-    if passed == status.success() {
-        return Ok(());
-    }
-    Err(format!("`{script}` ended with {status}, which its results do not explain"))
+    Ok((status.success(), summary))
 }
 
 /// Each result as a figure; whether all passed.

@@ -39,13 +39,23 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// Writes the files, starts it, certifies the upstream's tools and adds an agent. It is running afterwards.
     pub(crate) fn set_up(rig: &Rig, part: &str, upstream: SocketAddr) -> Result<Self, String> {
+        Self::set_up_with(rig, part, upstream, "")
+    }
+
+    /// As [`Self::set_up`], with more policies.
+    pub(crate) fn set_up_with(
+        rig: &Rig,
+        part: &str,
+        upstream: SocketAddr,
+        more: &str,
+    ) -> Result<Self, String> {
         let folder = rig.folder(part)?;
         let addr = free_addr()?;
         let config = folder.join("callgate.toml");
         write(&config, &configuration(addr, upstream, &folder))?;
         let policies = folder.join("policies");
         std::fs::create_dir(&policies).map_err(|error| format!("cannot make the policy folder: {error}"))?;
-        write(&policies.join("bar.cedar"), &policy_text(POLICIES))?;
+        write(&policies.join("bar.cedar"), &(policy_text(POLICIES) + more))?;
         let binary = rig.binary("callgate");
         let mut gateway =
             Self { binary, config, folder, addr, key: String::new(), probe: String::new(), running: None };
@@ -57,7 +67,8 @@ impl Gateway {
         Ok(gateway)
     }
 
-    fn add_agent(&self, name: &str) -> Result<String, String> {
+    /// Another agent; its key.
+    pub(crate) fn add_agent(&self, name: &str) -> Result<String, String> {
         let added = self.json(&["agents", "add", name])?;
         let key = added.get("key").and_then(Value::as_str).ok_or("`agents add` printed no `key`")?;
         Ok(key.to_owned())
@@ -209,17 +220,21 @@ fn configuration(addr: SocketAddr, upstream: SocketAddr, folder: &Path) -> Strin
     text
 }
 
+/// An agent may list and read.
+pub(crate) fn permits(agent: &str) -> String {
+    format!(
+        "@id(\"list.{agent}\")\npermit (principal == Callgate::Agent::\"{agent}\", \
+         action == Callgate::Action::\"list\", resource);\n\
+         @id(\"read.{agent}\")\npermit (principal == Callgate::Agent::\"{agent}\", \
+         action in Callgate::Action::\"risk:read\", resource);\n"
+    )
+}
+
 /// Our two agents may list and read; the other policies are on agents and groups that never call here.
 fn policy_text(count: usize) -> String {
     let mut text = String::new();
     for agent in [AGENT, PROBE] {
-        let _ = writeln!(
-            text,
-            "@id(\"list.{agent}\")\npermit (principal == Callgate::Agent::\"{agent}\", \
-             action == Callgate::Action::\"list\", resource);\n\
-             @id(\"read.{agent}\")\npermit (principal == Callgate::Agent::\"{agent}\", \
-             action in Callgate::Action::\"risk:read\", resource);"
-        );
+        text.push_str(&permits(agent));
     }
     for number in 4..count {
         let _ = if number % 2 == 0 {

@@ -56,11 +56,30 @@ impl Running {
         cpu(&self.child.id().to_string())
     }
 
+    /// Open file descriptors and threads.
+    pub(crate) fn held(&self) -> Result<Held, String> {
+        let count = |what: &str| {
+            let folder = format!("/proc/{}/{what}", self.child.id());
+            let entries = std::fs::read_dir(&folder);
+            entries.map(Iterator::count).map_err(|error| format!("cannot read `{folder}`: {error}"))
+        };
+        Ok(Held { files: count("fd")?, threads: count("task")? })
+    }
+
     /// Anonymous resident memory in MB.
     pub(crate) fn rss_anon_mb(&self) -> Result<f64, String> {
         let status = read(&format!("/proc/{}/status", self.child.id()))?;
         rss_anon_mb(&status).ok_or_else(|| "`RssAnon` is not in the process status".to_owned())
     }
+}
+
+/// What a process holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// Open file descriptors.
+    pub(crate) files: usize,
+    /// Threads.
+    pub(crate) threads: usize,
 }
 
 /// CPU seconds of this process.

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{CONTENT_TYPE, HeaderMap};
 use hyper::{Request, StatusCode};
@@ -36,8 +37,12 @@ impl Answer {
 
     /// The JSON-RPC message that answers `id`: the body, or one event of it when the server chose to stream.
     pub(crate) fn message(&self, id: &str) -> Option<Value> {
-        let streamed = self.headers.get(CONTENT_TYPE)?.as_bytes().starts_with(b"text/event-stream");
-        if streamed { event(&self.body, id) } else { answers(serde_json::from_slice(&self.body).ok()?, id) }
+        self.headers.get(CONTENT_TYPE)?;
+        if is_stream(&self.headers) {
+            event(&self.body, id)
+        } else {
+            answers(serde_json::from_slice(&self.body).ok()?, id)
+        }
     }
 
     /// Status and the beginning of the body, for a person.
@@ -45,6 +50,10 @@ impl Answer {
         let text: String = String::from_utf8_lossy(&self.body).chars().take(300).collect();
         format!("{} {text}", self.status.as_u16())
     }
+}
+
+fn is_stream(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
 }
 
 fn answers(message: Value, id: &str) -> Option<Value> {
@@ -74,6 +83,17 @@ impl Connection {
         let (sender, connection) = opened.map_err(|error| format!("cannot speak HTTP: {error}"))?;
         tokio::spawn(connection);
         Ok(Self { sender })
+    }
+
+    /// Sends a request that is answered with a stream, and gives up the connection for it.
+    pub(crate) async fn stream(mut self, request: Request<Full<Bytes>>) -> Result<(Incoming, Self), String> {
+        self.sender.ready().await.map_err(|error| format!("the connection is closed: {error}"))?;
+        let answer = self.sender.send_request(request).await;
+        let (head, body) = answer.map_err(|error| format!("no answer: {error}"))?.into_parts();
+        if head.status == StatusCode::OK && is_stream(&head.headers) {
+            return Ok((body, self));
+        }
+        Err(format!("a stream was wanted and not given: {}", head.status))
     }
 
     /// Sends one request and waits for its whole answer.

@@ -241,7 +241,7 @@ impl Line {
     }
 
     /// What a well-behaved client does; not part of the measured time.
-    async fn end_session(&mut self) {
+    pub(crate) async fn end_session(&mut self) {
         if self.owns_session && self.session.take().is_some() {
             let _ = self.connection.send(self.speaker.end()).await;
         }
@@ -255,7 +255,11 @@ fn echoed(answer: &Answer, id: &str, marker: &str) -> bool {
     answer.status == StatusCode::OK && answer.message(id).is_some_and(|message| text(&message) == Some(true))
 }
 
-async fn shake_hands(speaker: &mut Speaker, connection: &mut Connection) -> Result<Option<String>, String> {
+/// The two messages of the legacy handshake; the session, when the server gave one.
+pub(crate) async fn shake_hands(
+    speaker: &mut Speaker,
+    connection: &mut Connection,
+) -> Result<Option<String>, String> {
     let answer = connection.send(speaker.initialize("i0")?).await?;
     if answer.status != StatusCode::OK || answer.message("i0").is_none() {
         return Err(format!("initialize was answered {}", answer.words()));

@@ -13,7 +13,17 @@ const MARKERS_MAX: usize = 1_000_000;
 pub(crate) struct Seen {
     calls: AtomicU64,
     open: AtomicU64,
+    answering: AtomicU64,
     markers: Option<Mutex<Vec<String>>>,
+}
+
+/// One request that is being answered.
+pub(crate) struct Answering<'a>(&'a Seen);
+
+impl Drop for Answering<'_> {
+    fn drop(&mut self) {
+        self.0.answering.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Seen {
@@ -32,6 +42,12 @@ impl Seen {
         self.open.fetch_sub(1, Ordering::SeqCst);
     }
 
+    /// A request is being answered for as long as this is kept.
+    pub(crate) fn answering(&self) -> Answering<'_> {
+        self.answering.fetch_add(1, Ordering::SeqCst);
+        Answering(self)
+    }
+
     /// A call of a tool arrived with this argument.
     pub(crate) fn call(&self, argument: &str) {
         self.calls.fetch_add(1, Ordering::SeqCst);
@@ -43,12 +59,14 @@ impl Seen {
         }
     }
 
-    /// Everything as JSON: `calls`, `open` connections (the asking one among them), `markers`.
+    /// Everything as JSON: `calls`, `open` connections (the asking one among them), requests of MCP it is
+    /// `answering`, `markers`.
     pub(crate) fn json(&self) -> String {
         let mut out = format!(
-            r#"{{"calls":{},"open":{},"markers":["#,
+            r#"{{"calls":{},"open":{},"answering":{},"markers":["#,
             self.calls.load(Ordering::SeqCst),
-            self.open.load(Ordering::SeqCst)
+            self.open.load(Ordering::SeqCst),
+            self.answering.load(Ordering::SeqCst)
         );
         if let Some(markers) = &self.markers {
             let markers = markers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -78,8 +96,8 @@ mod tests {
         let seen = Seen::new(true);
         seen.call("a\"b");
         seen.opened();
-        assert_eq!(seen.json(), r#"{"calls":1,"open":1,"markers":["a\"b"]}"#);
+        assert_eq!(seen.json(), r#"{"calls":1,"open":1,"answering":0,"markers":["a\"b"]}"#);
         seen.reset();
-        assert_eq!(seen.json(), r#"{"calls":0,"open":1,"markers":[]}"#);
+        assert_eq!(seen.json(), r#"{"calls":0,"open":1,"answering":0,"markers":[]}"#);
     }
 }

@@ -146,6 +146,7 @@ impl Upstream {
     }
 
     async fn post(&self, request: Request<Incoming>) -> Answer {
+        let _answering = self.seen.answering();
         let (head, body) = request.into_parts();
         let Ok(body) = Limited::new(body, BODY_BYTES_MAX).collect().await else {
             return empty(StatusCode::PAYLOAD_TOO_LARGE);

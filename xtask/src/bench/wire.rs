@@ -105,6 +105,21 @@ impl Speaker {
         request
     }
 
+    /// The stream of a legacy session, or a modern subscription to changed tools.
+    pub(crate) fn listen(&self, id: &str) -> Result<Outgoing, String> {
+        if self.wire == Wire::Legacy {
+            let mut request = self.request(Method::GET, Bytes::new());
+            request.headers_mut().remove(CONTENT_TYPE);
+            return Ok(request);
+        }
+        let method = "subscriptions/listen";
+        let params = json!({"notifications": {"toolsListChanged": true}, "_meta": envelope()});
+        let message = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+        let mut request = self.post(&message)?;
+        request.headers_mut().insert(METHOD, HeaderValue::from_static(method));
+        Ok(request)
+    }
+
     /// A call of `echo`.
     pub(crate) fn echo(&self, id: &str, text: &str) -> Result<Outgoing, String> {
         let mut params = json!({"name": "echo", "arguments": {"text": text}});
@@ -195,6 +210,15 @@ mod tests {
         );
         assert!(headers.get(METHOD).is_none() && message["params"].get("_meta").is_none());
         assert_eq!(headers[AUTHORIZATION], "Bearer k");
+    }
+
+    #[tokio::test]
+    async fn each_wire_has_its_own_way_to_listen() {
+        let get = speaker(Wire::Legacy).listen("l1").unwrap();
+        assert_eq!(get.method(), Method::GET);
+        let (headers, message) = read(speaker(Wire::Modern).listen("l1").unwrap()).await;
+        assert_eq!(headers[METHOD], "subscriptions/listen");
+        assert_eq!(message["params"]["notifications"]["toolsListChanged"], true);
     }
 
     #[tokio::test]

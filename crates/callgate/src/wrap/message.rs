@@ -29,6 +29,8 @@ pub(super) enum Kind {
     Initialize(RequestId),
     /// May change the world: never sent twice.
     Call(RequestId),
+    /// Says what the client wants to hear of, for as long as its session is open.
+    Level(RequestId),
     /// Any other request: sending it twice does no harm.
     Request(RequestId),
     /// Ends the opening of a session.
@@ -45,7 +47,7 @@ impl Kind {
     /// The request that waits for an answer.
     pub(super) const fn id(&self) -> Option<&RequestId> {
         match self {
-            Self::Initialize(id) | Self::Call(id) | Self::Request(id) => Some(id),
+            Self::Initialize(id) | Self::Call(id) | Self::Level(id) | Self::Request(id) => Some(id),
             _ => None,
         }
     }
@@ -74,6 +76,7 @@ fn kind(tree: &Json, method: Option<&str>, params: Option<&Json>) -> Kind {
     match (method, tree.get("id").map(RequestId::read)) {
         (Some(method), Some(Some(id))) => match method {
             "initialize" => Kind::Initialize(id),
+            "logging/setLevel" => Kind::Level(id),
             "tools/list" | "ping" | "server/discover" => Kind::Request(id),
             _ => Kind::Call(id),
         },
@@ -116,6 +119,7 @@ mod tests {
         let kind = |method: &str| read(&format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}"}}"#)).kind;
         assert_eq!(kind("initialize"), Kind::Initialize(RequestId::ours(1)));
         assert_eq!(kind("tools/list"), Kind::Request(RequestId::ours(1)));
+        assert_eq!(kind("logging/setLevel"), Kind::Level(RequestId::ours(1)));
         for method in ["tools/call", "prompts/get", "whatever"] {
             assert_eq!(kind(method), Kind::Call(RequestId::ours(1)), "{method}");
         }
@@ -126,7 +130,11 @@ mod tests {
         for text in ["", "{", "[]", "3", r#"{"id":1}"#, r#"{"method":3}"#, r#"{"method":"x","id":null}"#] {
             assert_eq!(read(text).kind, Kind::Unreadable, "{text}");
         }
-        for text in [r#"{"id":1,"result":{}}"#, r#"{"method":"notifications/progress"}"#] {
+        for text in [
+            r#"{"id":"callgate-1","result":{}}"#,
+            r#"{"id":1,"error":{"code":-1}}"#,
+            r#"{"method":"notifications/progress"}"#,
+        ] {
             assert_eq!(read(text).kind, Kind::Untold, "{text}");
         }
     }

@@ -21,6 +21,8 @@ const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-versi
 pub(super) struct Session {
     opening: Option<Bytes>,
     opened: Option<Bytes>,
+    /// What it wants to hear of, as it said last.
+    level: Option<Bytes>,
     headers: HeaderMap,
     /// Told whenever there is something to listen to, or something else.
     heard: Arc<Notify>,
@@ -49,7 +51,7 @@ impl Session {
     /// The client opens one; what was open before is forgotten and returned.
     pub(super) fn begin(&mut self, opening: Bytes) -> HeaderMap {
         self.opening = Some(opening);
-        self.opened = None;
+        (self.opened, self.level) = (None, None);
         std::mem::take(&mut self.headers)
     }
 
@@ -57,6 +59,11 @@ impl Session {
     pub(super) fn note_opened(&mut self, opened: Bytes) {
         self.opened = Some(opened);
         self.heard.notify_one();
+    }
+
+    /// The client says what it wants to hear of.
+    pub(super) fn note_level(&mut self, level: Bytes) {
+        self.level = Some(level);
     }
 
     /// Keeps what the daemon answered to `initialize`.
@@ -85,8 +92,12 @@ impl Session {
         let head = answer.response.headers().clone();
         let body = reply::whole(answer).await.map_err(|_| DoorFault::Lost)?;
         self.keep(&head, &body, limits);
-        if let Some(opened) = self.opened.clone() {
-            drop(door.post(opened, self.headers()).await?);
+        let opened = self.opened.clone();
+        let again = opened.iter().chain(self.level.as_ref());
+        for text in again {
+            drop(door.post(text.clone(), self.headers()).await?);
+        }
+        if opened.is_some() {
             self.heard.notify_one();
         }
         Ok(())

@@ -157,7 +157,13 @@ impl Shim {
             let answer = self.door.post(message.text.clone(), headers.clone()).await?;
             return self.relay(&message.kind, answer).await;
         }
-        let headers = self.session.lock().await.headers();
+        let headers = {
+            let mut session = self.session.lock().await;
+            if let Kind::Level(_) = message.kind {
+                session.note_level(message.text.clone());
+            }
+            session.headers()
+        };
         let answer = self.door.post(message.text.clone(), headers.clone()).await?;
         if !is_unknown(answer.response.status(), &headers) {
             return self.relay(&message.kind, answer).await;

@@ -46,6 +46,9 @@ KNOWN_SHORT = {
         "*/modern-on-*/input-required-result-result-type",
         "*/modern-on-*/input-required-result-tampered-state",
     ),
+    "what child processes log is not carried": (
+        "stdio/legacy-on-*/tools-call-with-logging",
+    ),
     "subscriptions to resources are not carried": (
         "*/legacy-on-*/resources-subscribe",
         "*/legacy-on-*/resources-unsubscribe",

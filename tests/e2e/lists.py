@@ -7,7 +7,9 @@ import argparse
 import contextlib
 import json
 import pathlib
+import re
 import sys
+import time
 
 import lib
 from door import error_is
@@ -17,6 +19,10 @@ from lib import require
 sys.path.insert(0, str(lib.E2E / "servers"))
 from paged import CURSORS  # noqa: E402
 
+FORBID_TWO = """
+@id("test.two")
+forbid (principal, action in Callgate::Action::"server:two", resource);
+"""
 LISTS = {"prompts/list": "prompts", "resources/list": "resources", "resources/templates/list": "resourceTemplates"}
 
 
@@ -87,6 +93,99 @@ def check_one_server(results, world):
             require("note://one/0" in [r["uri"] for r in items(ask, "resources/list")], "a URI changed")
 
 
+def check_all_servers(results, world):
+    """At the door of all servers their lists are one, and what it shows can be asked for there."""
+    door = world.door
+    for era, ask in eras(door).items():
+        with results.check(f"all/capabilities-are-those-of-any/{era}"):
+            hello = door.modern("server/discover").result() if era == "modern" else door.session().hello.result()
+            require({"tools", "prompts", "resources", "completions"} <= set(hello["capabilities"]), hello)
+        with results.check(f"all/prompts-of-all-in-pages/{era}"):
+            found = pages(ask, "prompts/list")
+            require([len(page["prompts"]) for page in found] == [4, 4, 4], found)
+            require(all("_meta" not in page or "dev.callgate/left_out" not in page["_meta"] for page in found), found)
+            names = [prompt["name"] for page in found for prompt in page["prompts"]]
+            require({"one__one-p0", "two__two-p3", "one__same", "two__same"} <= set(names), names)
+            require(len(set(names)) == 12 and all(re.fullmatch("[A-Za-z0-9_-]{1,64}", name) for name in names), names)
+        with results.check(f"all/every-prompt-listed-is-found-again/{era}"):
+            for prompt in items(ask, "prompts/list"):
+                server = prompt["_meta"]["dev.callgate/server"]
+                reply = ask("prompts/get", {"name": prompt["name"], "arguments": {"who": "x"}})
+                require(reply.result() is not None, f"{prompt['name']}: {reply!r}")
+                last = [entry for entry in world.journal(server) if entry["method"] == "prompts/get"][-1]["params"]
+                require(last["arguments"] == {"who": "x"}, last)
+                own = {p["name"] for p in items(eras(door.at(f"/mcp/{server}"))[era], "prompts/list")}
+                require(last["name"] in own, f"{last['name']} is none of {own}")
+                require(prompt["name"].endswith(last["name"]) or len(last["name"]) > 40, (prompt, last))
+        with results.check(f"all/an-argument-of-a-prompt-is-completed/{era}"):
+            params = {"ref": {"type": "ref/prompt", "name": "two__two-p1"}, "argument": {"name": "who", "value": "a"}}
+            reply = ask("completion/complete", params)
+            require(reply.result()["completion"]["values"] == ["two", "two-p1"], f"{reply!r}")
+        with results.check(f"all/resources-of-all/{era}"):
+            found = {(r["uri"], r["_meta"]["dev.callgate/server"]) for r in items(ask, "resources/list")}
+            require(len(found) == 12 and ("note://two/4", "two") in found, found)
+            require({("note://everybody", "one"), ("note://everybody", "two")} <= found, found)
+            require(len(items(ask, "resources/templates/list")) == 4, "templates")
+        for name, uri, server in (("listed-late", "note://two/4", "two"), ("of-a-template", "one://of/gr%C3%BC%C3%9Fe", "one")):
+            with results.check(f"all/a-uri-leads-to-its-server/{name}/{era}"):
+                reply = ask("resources/read", {"uri": uri})
+                require(reply.result() and reply.result()["contents"][0]["text"] == f"{server} has it", f"{reply!r}")
+                require(reply.result()["contents"][0]["uri"] == uri, f"{reply!r}")
+        with results.check(f"all/an-argument-of-a-template-is-completed/{era}"):
+            params = {"ref": {"type": "ref/resource", "uri": "two://of/{who}"}, "argument": {"name": "who", "value": "a"}}
+            reply = ask("completion/complete", params)
+            require(reply.result()["completion"]["values"] == ["two", "two://of/{who}"], f"{reply!r}")
+        for name, uri, words in (("listed-by-two", "note://everybody", "`one` and `two` have it"),
+                                 ("made-by-two", "all://of/a/b", "`one` and `two` have it"),
+                                 ("of-nobody", "note://nobody", "no server here lists it")):
+            with results.check(f"all/a-uri-{name}-is-refused/{era}"):
+                read = [[e for e in world.journal(s) if e["method"] == "resources/read"] for s in ("one", "two")]
+                reply = ask("resources/read", {"uri": uri})
+                error_is(reply, 200, -32602)
+                require(words in reply.error()["message"] and "/mcp/NAME" in reply.error()["message"], f"{reply!r}")
+                require(reply.error()["data"]["uri"] == uri, f"{reply!r}")
+                now = [[e for e in world.journal(s) if e["method"] == "resources/read"] for s in ("one", "two")]
+                require(now == read, "it was read somewhere")
+        for name in ("same", "three__same", "hidden__same", "", "one_same"):
+            with results.check(f"all/prompt-{name or 'empty'}-is-unknown/{era}"), world.nothing_forwarded():
+                reply = ask("prompts/get", {"name": name})
+                error_is(reply, 200, -32602)
+                require(reply.error()["message"] == f"Unknown prompt: {name}", f"{reply!r}")
+    with results.check("all/each-servers-list-is-a-call-of-its-own"):
+        door.modern("prompts/list")
+        intents = [e for e in world.gate.log(50) if e["kind"] == "intent" and e["tool"] == "mcp:prompts/list"]
+        require([e["server"] for e in intents[-2:]] in (["one", "two"], ["two", "one"]), intents[-2:])
+
+
+def check_slow(results, world):
+    """A slow or dead server is left out, seen, in bounded time; nobody waits for it."""
+    servers = {"one": {"command": world.paged("one")}, "two": {"command": world.paged("two")},
+               "slow": {"command": world.paged("slow", "--slow", "60")}}
+    world.gate.write(servers, PERMIT_ALL + FORBID_TWO)
+    world.gate.restart()
+    world.gate.certify_all(["slow"])
+    for era, ask in eras(world.door).items():
+        with results.check(f"slow/is-left-out-in-time/{era}"):
+            began = time.monotonic()
+            found = ask("prompts/list", seconds=30).result()
+            took = time.monotonic() - began
+            require(took < 8, f"took {took:.1f} s")
+            require({p["_meta"]["dev.callgate/server"] for p in found["prompts"]} == {"one"}, found)
+            require(found["_meta"]["dev.callgate/left_out"] == [{"server": "slow", "reason": "upstream_timeout"}], found)
+        with results.check(f"slow/others-go-on-without-it/{era}"):
+            cursor = ask("prompts/list", seconds=30).result()["nextCursor"]
+            began = time.monotonic()
+            found = ask("prompts/list", {"cursor": cursor}).result()
+            require(time.monotonic() - began < 3 and len(found["prompts"]) == 2, found)
+        with results.check(f"slow/a-uri-that-may-be-its-own-is-refused/{era}"):
+            reply = ask("resources/read", {"uri": "note://one/0"}, seconds=30)
+            error_is(reply, 200, -32602)
+            require("`slow` did not answer" in reply.error()["message"], f"{reply!r}")
+        with results.check(f"hidden/no-trace-of-a-server-that-policy-forbids/{era}"):
+            seen = json.dumps([ask("prompts/list", seconds=30).last(), ask("prompts/get", {"name": "two__same"}).last()])
+            require("two-p" not in seen and '"two"' not in seen and "Unknown prompt: two__same" in seen, seen)
+
+
 def check_bound(results, world):
     """S31: a cursor is good for its agent, door and method, and for nobody and nothing else."""
     given = world.door.at("/mcp/one").modern("prompts/list").result()["nextCursor"]
@@ -128,7 +227,9 @@ def main():
     results = lib.Results("lists")
     world = World(options.binary, lib.scratch("lists"))
     check_one_server(results, world)
+    check_all_servers(results, world)
     check_bound(results, world)
+    check_slow(results, world)
     results.add("stops-cleanly", world.gate.stop() == 0, world.gate.output()[-1500:])
     return results.finish(options.json)
 

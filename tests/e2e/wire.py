@@ -100,8 +100,9 @@ class Door:
         params["_meta"] = envelope(version, **params.pop("_meta", {}))
         request = {"jsonrpc": "2.0", "id": request_id or next(self.ids), "method": method, "params": params}
         headers = base_headers(self.key) + [("MCP-Protocol-Version", version), ("Mcp-Method", method)]
-        if method == "tools/call" and isinstance(params.get("name"), str):
-            headers.append(("Mcp-Name", params["name"]))
+        named = params.get({"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}.get(method))
+        if isinstance(named, str):
+            headers.append(("Mcp-Name", named))
         return json.dumps(request).encode(), headers
 
     def modern(self, method, params=None, seconds=None):

@@ -6,6 +6,7 @@ use ledger::{Body, Entry, ListBody};
 use model::call::Endpoint;
 use model::denial::Denial;
 use model::digest::Digest;
+use model::ids::ServerName;
 use model::method::Method;
 use model::task::Task;
 use model::tool::ToolRef;
@@ -95,13 +96,35 @@ impl Door {
     /// The methods beside tools that this caller could be permitted at this endpoint; none on any doubt.
     #[must_use]
     pub fn methods(&self, caller: &Caller, endpoint: &Endpoint) -> Vec<Method> {
-        let (Endpoint::Server(server), Ok(task)) = (endpoint, Task::implicit(&caller.principal.agent)) else {
-            return Vec::new();
-        };
+        let of = |server: &ServerName| matches!(endpoint, Endpoint::Server(only) if only == server);
+        let mut methods: Vec<Method> = self
+            .operations(caller)
+            .into_iter()
+            .filter(|(server, _)| *endpoint == Endpoint::All || of(server))
+            .map(|(_, method)| method)
+            .collect();
+        methods.sort_unstable();
+        methods.dedup();
+        methods
+    }
+
+    /// The servers at which this caller could be permitted a method beside tools, in order; none on any doubt.
+    #[must_use]
+    pub fn servers_with(&self, caller: &Caller, method: Method) -> Vec<ServerName> {
+        let of = |(server, known): (ServerName, Method)| (known == method).then_some(server);
+        let mut servers: Vec<ServerName> = self.operations(caller).into_iter().filter_map(of).collect();
+        servers.sort_unstable();
+        servers
+    }
+
+    fn operations(&self, caller: &Caller) -> Vec<(ServerName, Method)> {
+        let Ok(task) = Task::implicit(&caller.principal.agent) else { return Vec::new() };
         let view = self.views.of(&caller.snapshot, &caller.principal, &task);
-        let of_server = caller.snapshot.catalog.of_server(server);
-        let known = of_server.filter(|record| view.contains(&record.name));
-        known.filter_map(|record| Method::of(&record.name.tool)).collect()
+        let usable = caller.snapshot.catalog.usable();
+        let known = usable.filter(|record| view.contains(&record.name));
+        known
+            .filter_map(|record| Some((record.name.server.clone(), Method::of(&record.name.tool)?)))
+            .collect()
     }
 
     /// What tells whether a caller is shown the same as before.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use model::call::{CallDigest, Endpoint, ToolCall};
 use model::denial::{Denial, Reason};
-use model::ids::ToolName;
+use model::ids::{ServerName, ToolName};
 use model::method::Method;
 use model::principal::Principal;
 use model::task::Task;
@@ -112,8 +112,10 @@ pub(crate) fn mirroring<'a>(call: &ToolCall, snapshot: &'a Snapshot) -> Option<&
 fn named(call: &ToolCall, snapshot: &Snapshot) -> Option<ToolRef> {
     match (&call.endpoint, call.method.operation()) {
         (Endpoint::All, None) => snapshot.names.resolve(&call.name).cloned(),
-        // Nothing in such a request says which server is meant.
-        (Endpoint::All, Some(_)) => None,
+        // The edge found out which server is meant: nothing in such a request says so.
+        (Endpoint::All, Some(tool)) => {
+            ServerName::parse(&call.name).ok().map(|server| ToolRef { server, tool })
+        }
         (Endpoint::Server(server), Some(tool)) => Some(ToolRef { server: server.clone(), tool }),
         (Endpoint::Server(server), None) => {
             // An operation is asked for by its method, never as a tool.

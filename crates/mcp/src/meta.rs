@@ -22,6 +22,10 @@ pub const PROGRESS_TOKEN: &str = "progressToken";
 pub const TRACE: [&str; 3] = ["traceparent", "tracestate", "baggage"];
 /// Where Callgate says why it refused: `{"reason":code,"call":id}`.
 pub const DENIAL: &str = "dev.callgate/denial";
+/// Which server an item of a merged list is of.
+pub const SERVER: &str = "dev.callgate/server";
+/// Whose part of a merged list is missing: `[{"server":name,"reason":code}]`.
+pub const LEFT_OUT: &str = "dev.callgate/left_out";
 
 /// Every known key, for [`crate::hygiene`].
 pub(crate) const KNOWN: [&str; 11] = [

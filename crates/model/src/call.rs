@@ -23,7 +23,8 @@ pub struct ToolCall {
     pub endpoint: Endpoint,
     /// What is asked.
     pub method: Method,
-    /// Of `tools/call`: the name as the client wrote it, at most 256 bytes, any characters. Else empty.
+    /// Of `tools/call`: the name as the client wrote it, at most 256 bytes, any characters. Of other methods: the server
+    /// that is asked, where the door is that of all; else empty.
     pub name: String,
     /// The arguments, parsed. Always an object. Of other methods: their parameters.
     pub arguments: Json,

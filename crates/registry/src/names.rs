@@ -6,6 +6,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use model::digest::Digest;
+use model::ids::ServerName;
 use model::method::Method;
 use model::tool::ToolRef;
 
@@ -63,6 +64,41 @@ impl Names {
     }
 }
 
+/// Digits behind the name of a prompt that clients would not take as it is.
+const PROMPT_DIGITS: usize = 8;
+
+/// The aggregated name of a prompt. Nobody certified it, so it is made of itself alone: where its plain name is not what
+/// every client takes, digits of its digest tell it apart.
+#[must_use]
+pub fn of_prompt(server: &ServerName, prompt: &str) -> String {
+    let full = format!("{server}__{prompt}");
+    if full.len() <= NAME_CHARS_MAX && full == safe(&full) {
+        return full;
+    }
+    shortened(&safe(&full), [server.as_str(), prompt], PROMPT_DIGITS)
+}
+
+/// What an aggregated name of a prompt says: the server, and its own name, plain or made fit.
+#[must_use]
+pub fn read_prompt(name: &str) -> Option<(ServerName, PromptName<'_>)> {
+    // No server's name has `__` or ends in `_`.
+    let (server, prompt) = name.split_once("__")?;
+    let server = ServerName::parse(server).ok()?;
+    let digits = prompt.rsplit_once('_').map_or("", |(_, digits)| digits);
+    let hex = digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    let may_be_short = digits.len() == PROMPT_DIGITS && hex;
+    Some((server, if may_be_short { PromptName::MayBeShort(prompt) } else { PromptName::Plain(prompt) }))
+}
+
+/// What stands behind the server in the aggregated name of a prompt.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PromptName<'a> {
+    /// The prompt's own name.
+    Plain(&'a str),
+    /// The prompt's own name, or one that was made fit: only the server's list tells.
+    MayBeShort(&'a str),
+}
+
 fn fits(tool: &ToolRef) -> bool {
     let full = tool.to_string();
     full == safe(&full) && full.len() <= NAME_CHARS_MAX
@@ -78,7 +114,11 @@ fn candidate(tool: &ToolRef, digits: usize) -> String {
     if digits == 0 {
         return plain;
     }
-    let parts: [&[u8]; 2] = [tool.server.as_str().as_bytes(), tool.tool.as_str().as_bytes()];
+    shortened(&plain, [tool.server.as_str(), tool.tool.as_str()], digits)
+}
+
+fn shortened(plain: &str, [server, own]: [&str; 2], digits: usize) -> String {
+    let parts: [&[u8]; 2] = [server.as_bytes(), own.as_bytes()];
     let digest = Digest::of_parts("callgate/aggregated-name/v1", &parts).to_string();
     let hex: String = digest.chars().skip_while(|c| *c != ':').skip(1).take(digits).collect();
     let kept: String = plain.chars().take(NAME_CHARS_MAX - 1 - digits).collect();

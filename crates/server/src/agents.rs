@@ -3,15 +3,18 @@
 //! Must never read a body before its sender is identified, nor answer a request whose credential it did not verify
 //! itself: a session id alone is never enough.
 
+mod aimed;
 mod answering;
 mod bodies;
 mod calls;
 mod cursors;
 mod legacy;
+mod merged;
 mod modern;
 mod per_agent;
 mod questions;
 mod sessions;
+mod several;
 mod streams;
 mod waiting;
 

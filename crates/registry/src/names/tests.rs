@@ -62,3 +62,40 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn prompts_have_names_that_every_client_takes_and_that_lead_back() {
+    let git = server("git");
+    for (own, shown) in [("review", "git__review"), ("_x", "git___x"), ("a__b", "git__a__b"), ("", "git__")] {
+        assert_eq!(of_prompt(&git, own), shown);
+        assert_eq!(read_prompt(shown), Some((git.clone(), PromptName::Plain(own))));
+    }
+    for own in ["says: ¡hola!", &"x".repeat(80), "a b"] {
+        let name = of_prompt(&git, own);
+        assert!(name.len() <= NAME_CHARS_MAX && name == safe(&name), "{name}");
+        assert!(
+            matches!(read_prompt(&name), Some((server, PromptName::MayBeShort(_))) if server == git),
+            "{name}"
+        );
+    }
+    assert_ne!(of_prompt(&git, "a b"), of_prompt(&git, "a c"));
+    assert_ne!(of_prompt(&git, "a b"), of_prompt(&git, "a/b"));
+    for none in ["", "review", "git_review", "Git__x", "__x", "git_"] {
+        assert_eq!(read_prompt(none), None, "{none}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_prompt_name_leads_to_its_server(server_name in "[a-c]([a-c_-]?[a-c]){0,4}", own in "\\PC{0,70}") {
+        prop_assume!(ServerName::parse(&server_name).is_ok());
+        let server = server(&server_name);
+        let name = of_prompt(&server, &own);
+        prop_assert!(name.len() <= NAME_CHARS_MAX && name == safe(&name));
+        let (found, rest) = read_prompt(&name).unwrap();
+        prop_assert_eq!(found, server);
+        if let PromptName::Plain(rest) = rest {
+            prop_assert_eq!(rest, own);
+        }
+    }
+}

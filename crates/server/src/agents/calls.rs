@@ -8,6 +8,7 @@ use call::{CallHandle, Whose};
 use http::HeaderMap;
 use mcp::fault::ProtocolFault;
 use mcp::jsonrpc::RequestId;
+use mcp::page;
 use mcp::param_header::ParamHeaders;
 use mcp::request::Call;
 use mcp::retry::Retry;
@@ -50,7 +51,17 @@ impl Exchange<'_> {
         let (mut call, token) = call.into_call(self.endpoint.clone());
         (call.meta.client, call.meta.log) = self.hears(&way);
         let (era, method, server) = (way.era(), call.method, self.face.server.clone());
-        let (call, pages) = match self.paged(call) {
+        if self.endpoint == Endpoint::All && page::is_list(method) {
+            let servers = self.face.door.servers_with(&self.caller, method);
+            if !servers.is_empty() {
+                return self.merged(era, &id, &call, servers).await;
+            }
+        }
+        let call = match self.endpoint {
+            Endpoint::All => self.aimed(call).await,
+            Endpoint::Server(_) => Ok(call),
+        };
+        let (call, pages) = match call.and_then(|call| self.paged(call)) {
             Ok(paged) => paged,
             Err(fault) => return self.fault(fault.with_id(Some(id)), method.as_str()).await,
         };

@@ -93,6 +93,11 @@ fn purpose() -> Digest {
 /// The call, with the server's own cursor in place of the client's.
 pub(super) fn from(call: ToolCall, cursor: Option<&str>) -> Option<ToolCall> {
     let raw = page::from(&call.arguments_raw, cursor);
+    with_arguments(call, &raw)
+}
+
+/// The call with other arguments; `None` when they are beyond the bounds of a request.
+pub(super) fn with_arguments(call: ToolCall, raw: &RawJson) -> Option<ToolCall> {
     let (arguments_raw, arguments) = RawJson::parse(raw.as_bytes().clone(), &JsonLimits::REQUEST).ok()?;
     Some(ToolCall { arguments, arguments_raw, ..call })
 }

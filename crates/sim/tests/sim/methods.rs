@@ -127,12 +127,15 @@ fn what_a_caller_may_not_know_is_not_declared_and_is_one_answer() {
     run(async {
         let (world, node, [ada, _]) = bench().await;
         let declared = async |endpoint: &Endpoint| node.door.methods(&caller(&node, &ada).await, endpoint);
-        let all = [Method::GetPrompt, Method::ListResources, Method::ReadResource];
+        let all = [Method::ListResources, Method::ReadResource, Method::GetPrompt];
         assert_eq!(declared(&alpha()).await, all);
-        assert_eq!(declared(&Endpoint::All).await, [], "no server is named there");
+        assert_eq!(declared(&Endpoint::All).await, all);
+        let with = async |method| node.door.servers_with(&caller(&node, &ada).await, method);
+        assert_eq!(with(Method::GetPrompt).await, [server("alpha")]);
+        assert_eq!(with(Method::Complete).await, []);
         assert_eq!(declared(&Endpoint::Server(server("beta"))).await, []);
         node.admin.quarantine(BY, &tool("alpha", "mcp:resources/read")).await.unwrap();
-        assert_eq!(declared(&alpha()).await, [Method::GetPrompt, Method::ListResources]);
+        assert_eq!(declared(&alpha()).await, [Method::ListResources, Method::GetPrompt]);
         // In quarantine, not offered, no such server, no server named.
         let beta = Endpoint::Server(server("beta"));
         for (method, endpoint) in [
@@ -149,7 +152,15 @@ fn what_a_caller_may_not_know_is_not_declared_and_is_one_answer() {
             let Body::Refusal(body) = &kept.entry.body else { panic!("a refusal") };
             assert_eq!(body.method, method.as_str());
         }
+        for name in ["beta", "none", "Alpha", "alpha__x"] {
+            let name = name.to_owned();
+            let asked = ToolCall { name, ..asking(Method::GetPrompt, URI, Endpoint::All) };
+            assert_eq!(refusal(ask(&node, &ada, asked).await).denial.reason, Reason::UnknownTool);
+        }
         assert!(world.seen().forwarded.is_empty());
+        let name = "alpha".to_owned();
+        let asked = ToolCall { name, ..asking(Method::GetPrompt, r#"{"name":"greet"}"#, Endpoint::All) };
+        assert!(matches!(ask(&node, &ada, asked).await, Finished::Answered(..)));
         at_peace(&world, &node);
     });
 }

@@ -12,7 +12,7 @@ mod fault;
 pub(crate) mod files;
 mod format;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ports::sealed::is_sealed_name;
 use ports::secret::Secret;
@@ -199,6 +199,12 @@ impl Sealed {
         }
         Ok(there)
     }
+}
+
+/// The file of the store in a directory. Each change replaces it whole.
+#[must_use]
+pub fn file(directory: &Path) -> PathBuf {
+    Place::new(directory).store()
 }
 
 fn bytes_max(name: &str) -> usize {

@@ -15,6 +15,7 @@ pub mod record;
 pub mod revocation;
 pub mod sealed;
 pub mod snapshot;
+pub mod tokens;
 pub mod upstream;
 
 pub use model::secret;

@@ -1,5 +1,6 @@
 //! Read values → domain types. Must never build a `Config` while any problem is noted.
 
+mod auth;
 mod headers;
 mod hosts;
 mod secrets;
@@ -63,7 +64,7 @@ pub(crate) struct Surroundings<'a> {
 fn whole(reader: &mut Reader<'_>, root: &DeTable<'_>, mut around: Surroundings<'_>) -> Config {
     reader.unknown_sections(root);
     let [listen_table, store_table, policy_table, limits_table, servers_table, notify_table, log_table] =
-        Section::ALL.map(|section| reader.top(root, section));
+        Section::TOP.map(|section| reader.top(root, section));
     for table in [&listen_table, &store_table, &policy_table, &limits_table, &notify_table, &log_table] {
         reader.unknown_keys(table);
     }

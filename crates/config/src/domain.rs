@@ -123,6 +123,31 @@ pub struct Http {
     pub ca_file: Option<PathBuf>,
     /// True when a server on another machine is reached without TLS.
     pub dangerous_plaintext: bool,
+    /// How tokens for it are got, when it wants them.
+    pub auth: Auth,
+}
+
+/// How tokens for a server are got (OAuth 2.1). What is not said is found out.
+#[derive(Clone, Default)]
+pub struct Auth {
+    /// True for Callgate's own credentials in place of a person's login.
+    pub client_credentials: bool,
+    /// Who Callgate is there.
+    pub client_id: Option<String>,
+    /// Proves it.
+    pub client_secret: Option<SecretText>,
+    /// Proves it by signatures.
+    pub client_key: Option<SecretText>,
+    /// True when these are for the token endpoint, not for the issuer.
+    pub key_for_token_endpoint: bool,
+    /// The only authorization server that tokens are taken from.
+    pub issuer: Option<String>,
+    /// Hosts in private networks that the server may name.
+    pub hosts: Vec<String>,
+    /// The only scopes that are asked for, if any.
+    pub scopes: Vec<String>,
+    /// Where a login comes back to.
+    pub redirect: Option<String>,
 }
 
 impl Config {
@@ -150,6 +175,9 @@ impl Server {
                 let mut texts = vec![(at("url"), &http.url)];
                 texts.extend(http.bearer.iter().map(|bearer| (at("bearer"), bearer)));
                 texts.extend(http.headers.iter().map(|(name, text)| (at(&format!("headers.{name}")), text)));
+                let Auth { client_secret, client_key, .. } = &http.auth;
+                texts.extend(client_secret.iter().map(|text| (at("auth.client_secret"), text)));
+                texts.extend(client_key.iter().map(|text| (at("auth.client_key"), text)));
                 texts
             }
         }

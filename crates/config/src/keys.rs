@@ -10,12 +10,26 @@ pub(crate) enum Section {
     Policy,
     Limits,
     Server,
+    /// Within a server's.
+    Auth,
     Notify,
     Log,
 }
 
 impl Section {
-    pub(crate) const ALL: [Self; 7] =
+    /// In the order of the reference.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Listen,
+        Self::Store,
+        Self::Policy,
+        Self::Limits,
+        Self::Server,
+        Self::Auth,
+        Self::Notify,
+        Self::Log,
+    ];
+    /// Those at the top of the file.
+    pub(crate) const TOP: [Self; 7] =
         [Self::Listen, Self::Store, Self::Policy, Self::Limits, Self::Server, Self::Notify, Self::Log];
 
     /// The name of its table at the top of the file.
@@ -26,6 +40,7 @@ impl Section {
             Self::Policy => "policy",
             Self::Limits => "limits",
             Self::Server => "servers",
+            Self::Auth => "auth",
             Self::Notify => "notify",
             Self::Log => "log",
         }
@@ -35,6 +50,7 @@ impl Section {
     pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::Server => "servers.NAME",
+            Self::Auth => "servers.NAME.auth",
             other => other.name(),
         }
     }
@@ -47,6 +63,9 @@ impl Section {
             Self::Limits => "The bounds. Each is a number; none can be switched off.",
             Self::Server => {
                 "One upstream server; `NAME` is 1 to 32 of `a-z 0-9 - _` without `__`. Give either `command` or `url`."
+            }
+            Self::Auth => {
+                "How tokens for a server are got (OAuth 2.1), when it wants them. Only with `url`, and without `bearer` or a header `authorization`. Everything has a default: most servers need none of it, only `callgate servers login NAME`."
             }
             Self::Notify => "How a person is told what waits for them, besides `callgate status`.",
             Self::Log => "What is printed on standard error while running. This is not the record.",
@@ -74,6 +93,8 @@ pub(crate) enum Kind {
     Secret,
     /// A table of texts, each of which may be a reference.
     SecretMap,
+    /// A table with keys of its own.
+    Table(Section),
 }
 
 impl Kind {
@@ -87,12 +108,13 @@ impl Kind {
             Self::Choice(words) => format!("one of {}", crate::problem::quoted(words.iter().copied())),
             Self::Secret => "`\"${sealed:NAME}\"`, `\"${file:path}\"` or `\"${env:NAME}\"`".to_owned(),
             Self::SecretMap => "a table of strings".to_owned(),
+            Self::Table(section) => format!("the table `[{}]`", section.title()),
         }
     }
 
     /// True when what was written may be a secret and so is never shown.
     pub(crate) const fn hides(self) -> bool {
-        matches!(self, Self::Secret | Self::SecretMap)
+        matches!(self, Self::Secret | Self::SecretMap | Self::Table(_))
     }
 }
 
@@ -118,7 +140,7 @@ const fn key(
 }
 
 use Kind::{Bool, Choice, Integer, Secret, SecretMap, Text, TextList};
-use Section::{Limits, Listen, Log, Notify, Policy, Server, Store};
+use Section::{Auth, Limits, Listen, Log, Notify, Policy, Server, Store};
 
 /// Every key there is.
 pub(crate) static KEYS: &[Key] = &[
@@ -290,6 +312,70 @@ pub(crate) static KEYS: &[Key] = &[
         "false",
         "Reach a server on another machine by `http://`: what is sent, the bearer too, can be read on the way. Printed at start.",
     ),
+    key(Server, "auth", Kind::Table(Auth), "", "How tokens for this server are got. Only with `url`."),
+    key(
+        Auth,
+        "grant",
+        Choice(&["authorization_code", "client_credentials"]),
+        "\"authorization_code\"",
+        "On whose behalf: a person's, who logs in with `callgate servers login NAME`, or Callgate's own, with `client_id`, `issuer` and `client_secret` or `client_key`.",
+    ),
+    key(
+        Auth,
+        "client_id",
+        Text,
+        "",
+        "Who Callgate is there: the id it was registered with, or the `https://` address of its client metadata document. Without it, it registers itself where that is possible.",
+    ),
+    key(
+        Auth,
+        "client_secret",
+        Secret,
+        "",
+        "Proves it: `\"${sealed:NAME}\"`, `\"${file:path}\"` or `\"${env:NAME}\"`. Sent to the token endpoint of `issuer` only, as `client_secret_basic` or else `client_secret_post`.",
+    ),
+    key(
+        Auth,
+        "client_key",
+        Secret,
+        "",
+        "Proves it by signatures (`private_key_jwt`), in place of `client_secret`: a PEM private key, P-256, Ed25519 or RSA, as a reference.",
+    ),
+    key(
+        Auth,
+        "client_key_audience",
+        Choice(&["issuer", "token_endpoint"]),
+        "\"issuer\"",
+        "Whom these signatures are for. Older authorization servers want their token endpoint.",
+    ),
+    key(
+        Auth,
+        "issuer",
+        Text,
+        "",
+        "The only authorization server that tokens are taken from, exactly as it names itself. Without it, the one the server names.",
+    ),
+    key(
+        Auth,
+        "hosts",
+        TextList,
+        "[]",
+        "Hosts that the server may name although they lie in a private network, besides its own host and the issuer's. What it names otherwise must lead to the public internet.",
+    ),
+    key(
+        Auth,
+        "scopes",
+        TextList,
+        "[]",
+        "The only scopes that are ever asked for. Without any, those the server wants.",
+    ),
+    key(
+        Auth,
+        "redirect",
+        Text,
+        "",
+        "Where a login comes back to, `http://127.0.0.1:PORT/PATH`, if it was registered so. Without it, `/callback` on a free port.",
+    ),
     key(
         Notify,
         "desktop",
@@ -318,7 +404,7 @@ mod tests {
 
     #[test]
     fn there_are_few_keys_and_units_and_dangers_are_in_their_names() {
-        assert!(KEYS.len() < 60);
+        assert!(KEYS.len() < 64);
         for key in KEYS {
             assert_eq!(KEYS.iter().filter(|k| k.section == key.section && k.name == key.name).count(), 1);
             assert!(key.doc.ends_with('.'), "{}", key.name);

@@ -15,7 +15,7 @@ mod suggest;
 mod value;
 
 pub use domain::{
-    Config, Era, Http, Limits, Listen, Log, LogFormat, LogLevel, Notify, Policy, Server, Stdio, Store,
+    Auth, Config, Era, Http, Limits, Listen, Log, LogFormat, LogLevel, Notify, Policy, Server, Stdio, Store,
     Transport,
 };
 pub use problem::ConfigProblem;

@@ -134,7 +134,7 @@ impl<'a> Reader<'a> {
 
     /// Notes every name at the top of the file that is no section.
     pub(crate) fn unknown_sections(&mut self, root: &DeTable<'_>) {
-        let names = || Section::ALL.into_iter().map(Section::name);
+        let names = || Section::TOP.into_iter().map(Section::name);
         for key in root.keys() {
             let name = key.get_ref();
             if names().any(|known| known == name) {
@@ -178,6 +178,14 @@ impl<'a> Reader<'a> {
             }
         }
         children
+    }
+
+    /// A table within another, if it was written.
+    pub(crate) fn inner<'t, 'i>(&mut self, table: &Table<'t, 'i>, section: Section) -> Option<Table<'t, 'i>> {
+        let (key, value) = self.value(table, section.name())?;
+        let (name, offset) = (table.key(key.name), table.has(key.name).unwrap_or(table.offset));
+        let content = self.content(&name, value.span(), value)?;
+        Some(Table { section, name, offset, content: Some(content) })
     }
 
     fn value<'t, 'i>(

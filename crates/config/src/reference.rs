@@ -9,7 +9,7 @@ use crate::keys::{Key, Kind, Section};
 #[must_use]
 pub fn json_schema() -> String {
     let mut tables = Map::new();
-    for section in Section::ALL {
+    for section in Section::TOP {
         let mut table = table_schema(section);
         if section == Section::Server {
             table = json!({
@@ -66,6 +66,7 @@ fn key_schema(key: &Key) -> Value {
         Kind::Choice(words) => json!({ "enum": words }),
         Kind::Secret => json!({ "type": "string", "pattern": r"^\$\{(?:sealed|env|file):[^${}]+\}$" }),
         Kind::SecretMap => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
+        Kind::Table(section) => table_schema(section),
     };
     if let Some(object) = schema.as_object_mut() {
         object.insert("description".to_owned(), json!(key.doc));

@@ -7,7 +7,7 @@ use ports::sealed::{REFERENCE, SecretText};
 
 use super::hosts::{Reach, reach};
 use super::secrets::Place;
-use super::{Surroundings, headers, path, secrets};
+use super::{Surroundings, auth, headers, path, secrets};
 use crate::domain::{Era, Http, Server, Stdio, Transport};
 use crate::problem::shown;
 use crate::read::{At, Reader, Says, Table};
@@ -17,7 +17,7 @@ use crate::resolve::is_variable_name;
 const SERVERS_MAX: usize = 256;
 
 const ONLY_STDIO: [&str; 3] = ["env", "env_pass", "cwd"];
-const ONLY_HTTP: [&str; 4] = ["bearer", "headers", "ca_file", "dangerous_plaintext"];
+const ONLY_HTTP: [&str; 5] = ["bearer", "headers", "ca_file", "dangerous_plaintext", "auth"];
 
 pub(super) fn servers(
     reader: &mut Reader<'_>,
@@ -180,6 +180,7 @@ fn http(reader: &mut Reader<'_>, table: &Table<'_, '_>, around: &Surroundings<'_
     let dangerous_plaintext = reader.bool(table, "dangerous_plaintext");
     let bearer = bearer(reader, table, around);
     let headers = headers::headers(reader, table, around);
+    let auth = auth::auth(reader, table, around, &headers);
     let ca_file = reader.text(table, "ca_file");
     let ca_offset = ca_file.as_ref().map(|given| given.offset);
     let ca_file = ca_file.map(|given| path(reader, &table.key("ca_file"), &given, around));
@@ -197,7 +198,7 @@ fn http(reader: &mut Reader<'_>, table: &Table<'_, '_>, around: &Surroundings<'_
             reader.note(offset, &table.key("ca_file"), &says);
         }
     }
-    Some(Http { url, bearer, headers, ca_file, dangerous_plaintext })
+    Some(Http { url, bearer, headers, ca_file, dangerous_plaintext, auth })
 }
 
 fn url_form(

@@ -71,6 +71,10 @@ fn an_empty_file_is_the_safe_default() {
 fn the_documented_defaults_are_the_real_ones() {
     let mut text = String::new();
     for section in Section::ALL {
+        // It is of servers behind a URL.
+        if section == Section::Auth {
+            continue;
+        }
         let name = if section == Section::Server { "servers.a" } else { section.name() };
         text.push_str(&format!("[{name}]\n"));
         if section == Section::Server {
@@ -277,6 +281,9 @@ fn a_secret_in_the_wrong_place_is_never_repeated() {
         format!("[servers.a]\ncommand = [\"a\"]\nenv = \"{secret}\""),
         format!("[servers.a]\nurl = \"https://a.example/\"\nbearer = \"{secret}"),
         format!("[servers.a]\nurl = \"https://a.example/\"\nbearer = {secret}"),
+        format!("[servers.a]\nurl = \"https://a.example/\"\nauth = {{ client_secret = \"{secret}\" }}"),
+        format!("[servers.a]\nurl = \"https://a.example/\"\nauth = {{ client_key = [\"{secret}\"] }}"),
+        format!("[servers.a]\nurl = \"https://a.example/\"\nauth = \"{secret}\""),
     ] {
         let found = problems(&text);
         assert!(!found.is_empty(), "{text}");
@@ -293,7 +300,9 @@ fn the_example_is_valid_and_shows_every_key() {
     let lines = problems(text).iter().map(ToString::to_string).collect::<Vec<_>>();
     assert!(lines.is_empty(), "{}", lines.join("\n"));
     for key in KEYS {
-        assert!(text.contains(&format!("{} = ", key.name)), "the example does not show `{}`", key.name);
+        let table = format!(".{}]", key.name);
+        let shown = text.contains(&format!("{} = ", key.name)) || text.contains(&table);
+        assert!(shown, "the example does not show `{}`", key.name);
     }
 }
 
@@ -358,8 +367,12 @@ proptest! {
     #[test]
     fn an_unknown_key_is_never_ignored(name in "[a-z]{1,10}_x") {
         for section in Section::ALL {
-            let table = if section == Section::Server { "servers.a" } else { section.name() };
-            let text = format!("[{table}]\n{name} = 1\n");
+            let (table, before) = match section {
+                Section::Server => ("servers.a", ""),
+                Section::Auth => ("servers.a.auth", "[servers.a]\nurl = \"https://a.example/mcp\"\n"),
+                section => (section.name(), ""),
+            };
+            let text = format!("{before}[{table}]\n{name} = 1\n");
             let key = format!("{table}.{name}");
             prop_assert!(problems(&text).iter().any(|problem| problem.key == key));
         }
@@ -367,8 +380,54 @@ proptest! {
 }
 
 #[test]
+fn how_tokens_are_got_is_read() {
+    let config = parse(
+        r#"
+        [servers.plain]
+        url = "https://a.example/mcp"
+
+        [servers.own]
+        url = "https://a.example/mcp"
+        [servers.own.auth]
+        grant = "client_credentials"
+        client_id = "gate"
+        client_secret = "${sealed:git/token}"
+        issuer = "https://login.corp.example/t1"
+        hosts = ["login.corp.example"]
+        scopes = ["git:read"]
+        redirect = "http://127.0.0.1:8765/callback"
+        client_key_audience = "token_endpoint"
+        "#,
+    )
+    .map_err(|problems| format!("{problems:?}"))
+    .ok()
+    .unwrap();
+    let auth = |at: usize| match &config.servers[at].transport {
+        Transport::Http(http) => http.auth.clone(),
+        Transport::Stdio(_) => panic!("it has a url"),
+    };
+    let (own, plain) = (auth(0), auth(1));
+    assert!(!plain.client_credentials && plain.client_id.is_none() && plain.scopes.is_empty());
+    assert!(own.client_credentials && own.key_for_token_endpoint);
+    assert_eq!(own.client_id.as_deref(), Some("gate"));
+    assert_eq!(own.issuer.as_deref(), Some("https://login.corp.example/t1"));
+    assert_eq!((own.hosts, own.scopes), (vec!["login.corp.example".to_owned()], vec!["git:read".to_owned()]));
+    assert_eq!(own.redirect.as_deref(), Some("http://127.0.0.1:8765/callback"));
+    assert_eq!(own.client_secret.unwrap().as_written(), "${sealed:git/token}");
+    assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+}
+
+#[test]
+fn what_is_wrong_with_how_tokens_are_got_is_told_at_once() {
+    check(
+        include_str!("../../tests/wrong/auth.toml"),
+        &include_str!("../../tests/wrong/auth.out").lines().collect::<Vec<_>>(),
+    );
+}
+
+#[test]
 fn keys_that_hold_secrets_are_known_to_hide() {
     let hiding: Vec<_> = KEYS.iter().filter(|key| key.kind.hides()).map(|key| key.name).collect();
-    assert_eq!(hiding, ["env", "bearer", "headers"]);
+    assert_eq!(hiding, ["env", "bearer", "headers", "auth", "client_secret", "client_key"]);
     assert!(!Kind::Text.hides());
 }

@@ -26,6 +26,7 @@ fn http(url: &str) -> Server {
         headers: Vec::new(),
         ca_file: None,
         dangerous_plaintext: false,
+        auth: config::Auth::default(),
     }))
 }
 

@@ -20,6 +20,7 @@ use ports::definitions::DefinitionObserver;
 use ports::record::{Record, Records};
 use ports::sealed::{SealedSecrets, SealedValues, SecretText};
 use ports::snapshot::Snapshots;
+use ports::tokens::TokenStore;
 use ports::upstream::Upstreams;
 use server::{OperatorAuthority, OperatorFace, PolicyFiles};
 use store::{OpenFault, OpenOptions, Store};
@@ -175,8 +176,11 @@ fn upstreams(config: &Config, admin: &Arc<Admin>, policies: Policies) -> Result<
     // A command that asks for one thing is soon over; what serves runs for long.
     let leash = if policies == Policies::Required { leash(config) } else { None };
     let servers = config.servers.iter().map(|server| upstream_config(server, leash.as_ref())).collect();
-    let sealed: Arc<dyn SealedSecrets> = Arc::new(SealedStore::new(&config.store.path));
-    match upstream::Upstreams::new(servers, &observer, &sealed, config.store.path.join("work")) {
+    let store = Arc::new(SealedStore::new(&config.store.path));
+    let tokens: Arc<dyn TokenStore> = Arc::<SealedStore>::clone(&store);
+    let sealed: Arc<dyn SealedSecrets> = store;
+    let stores = (&sealed, &tokens);
+    match upstream::Upstreams::new(servers, &observer, stores, config.store.path.join("work")) {
         Ok(upstreams) => Ok(Arc::new(upstreams)),
         Err(errors) => Err(Failure::of_lines(CONFIG, errors.iter().map(ToString::to_string).collect())),
     }
@@ -192,7 +196,7 @@ fn leash(config: &Config) -> Option<Leash> {
     started.map_err(unheld).ok()
 }
 
-fn upstream_config(server: &config::Server, leash: Option<&Leash>) -> upstream::ServerConfig {
+pub(crate) fn upstream_config(server: &config::Server, leash: Option<&Leash>) -> upstream::ServerConfig {
     let transport = match &server.transport {
         Transport::Stdio(child) => {
             let program = SecretText::plain(child.program.clone());
@@ -211,6 +215,7 @@ fn upstream_config(server: &config::Server, leash: Option<&Leash>) -> upstream::
             allow_plain: http.dangerous_plaintext,
             bearer: http.bearer.clone(),
             headers: http.headers.clone(),
+            oauth: oauth_config(&http.auth),
         }),
     };
     let era = match server.era {
@@ -226,6 +231,24 @@ fn upstream_config(server: &config::Server, leash: Option<&Leash>) -> upstream::
 fn handles(config: &Config) -> Result<SealedHandles, Failure> {
     let opened = SealedHandles::open(&config.store.path.join("handles"));
     opened.map_err(|fault| Failure::new(IO, fault.to_string()))
+}
+
+fn oauth_config(auth: &config::Auth) -> upstream::OauthConfig {
+    use upstream::{Grant, KeyAudience};
+    upstream::OauthConfig {
+        grant: if auth.client_credentials { Grant::ClientCredentials } else { Grant::AuthorizationCode },
+        client_id: auth.client_id.clone(),
+        client_secret: auth.client_secret.clone(),
+        client_key: auth.client_key.clone(),
+        key_audience: match auth.key_for_token_endpoint {
+            true => KeyAudience::TokenEndpoint,
+            false => KeyAudience::Issuer,
+        },
+        issuer: auth.issuer.clone(),
+        hosts: auth.hosts.clone(),
+        scopes: auth.scopes.clone(),
+        redirect: auth.redirect.clone(),
+    }
 }
 
 /// Leases what was read with the configuration. A sealed bearer is read when a connection is begun, and is the

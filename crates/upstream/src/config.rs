@@ -8,6 +8,7 @@ use std::time::Duration;
 use model::ids::ServerName;
 use ports::sealed::SecretText;
 
+pub use crate::http::oauth::KeyAudience;
 use crate::leash::Leash;
 
 /// One upstream server. No `Debug`: it may hold secrets.
@@ -69,6 +70,41 @@ pub struct HttpTarget {
     pub bearer: Option<SecretText>,
     /// Headers of every request, besides those of HTTP and MCP.
     pub headers: Vec<(String, SecretText)>,
+    /// How tokens for it are got, when it wants them and has neither a bearer nor a header `authorization`.
+    pub oauth: OauthConfig,
+}
+
+/// How tokens for a server are got (OAuth 2.1). What is not said is found out.
+#[derive(Clone, Default)]
+pub struct OauthConfig {
+    /// On whose behalf.
+    pub grant: Grant,
+    /// Who we are there: an id that was registered, or the https address of a client metadata document.
+    pub client_id: Option<String>,
+    /// Proves it. Goes to the token endpoint of `issuer` only.
+    pub client_secret: Option<SecretText>,
+    /// Proves it by signatures: a PEM private key.
+    pub client_key: Option<SecretText>,
+    /// Whom these signatures are for.
+    pub key_audience: KeyAudience,
+    /// The only authorization server that tokens are taken from.
+    pub issuer: Option<String>,
+    /// Hosts in private networks that the server may name, besides its own and the issuer's.
+    pub hosts: Vec<String>,
+    /// All that is ever asked for. Empty: what the server wants.
+    pub scopes: Vec<String>,
+    /// Where a login comes back to, `http://127.0.0.1:PORT/PATH`. Without one a free port is taken.
+    pub redirect: Option<String>,
+}
+
+/// On whose behalf tokens are got.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Grant {
+    /// A person's, who logs in (`authorization_code`).
+    #[default]
+    AuthorizationCode,
+    /// Callgate's own (`client_credentials`).
+    ClientCredentials,
 }
 
 impl Transport {
@@ -80,7 +116,9 @@ impl Transport {
             }
             Self::Http(target) => {
                 let headers = target.headers.iter().map(|(_, text)| text);
-                [&target.url].into_iter().chain(&target.bearer).chain(headers).collect()
+                let OauthConfig { client_secret, client_key, .. } = &target.oauth;
+                let own = [&target.url].into_iter().chain(&target.bearer).chain(headers);
+                own.chain(client_secret).chain(client_key).collect()
             }
         };
         texts.into_iter().flat_map(SecretText::sealed_names).map(str::to_owned).collect()
@@ -193,6 +231,11 @@ pub enum ConfigError {
     /// The bearer cannot be sent.
     #[error("server `{0}` has a bearer that cannot be sent; it is visible ASCII without spaces")]
     Bearer(ServerName),
+    /// A scope that is none.
+    #[error(
+        "server `{0}` has a scope that is none; it is visible ASCII without spaces, quotes and backslashes"
+    )]
+    Scopes(ServerName),
     /// A secret it wants is not in the sealed store.
     #[error("server `{server}`: {missing}")]
     Missing {

@@ -6,6 +6,8 @@ mod dial;
 mod exchange;
 mod filled;
 mod handshake;
+pub(crate) mod oauth;
+mod public;
 mod response;
 mod site;
 mod sites;
@@ -31,7 +33,7 @@ use ports::secret::Secret;
 use ports::upstream::{Forward, ResultStream, UpstreamFault};
 
 use self::call::HttpStream;
-use self::handshake::Replied;
+use self::handshake::{Replied, Stopped};
 use self::site::{Session, Site, header};
 pub(crate) use self::sites::Sites;
 use crate::asked::Retry;
@@ -131,6 +133,7 @@ impl HttpConnection {
         id: u64,
         again: Option<&Retry>,
     ) -> Result<Outgoing, UpstreamFault> {
+        self.site.ready().await?;
         let verified = self.verified(leased(&forward.lease)).await?;
         let session = self.session();
         self.set_level(&session, forward).await?;
@@ -259,8 +262,16 @@ impl HttpConnection {
             return Ok(());
         }
         let (id, credential) = (self.next_id(), leased(&forward.lease));
-        let mut response = self.site.post(&session.headers(), credential, outbound::set_level(id, wanted));
-        match self.site.reply(&mut response, id, |_| {}).await.map_err(before_call)? {
+        let mut answers = 0;
+        let (response, replied) = loop {
+            let body = outbound::set_level(id, wanted);
+            let mut response = self.site.post(&session.headers(), credential, body);
+            match self.site.reply(&mut response, id, |_| {}).await {
+                Ok(replied) => break (response, replied),
+                Err(stopped) => self.site.again(stopped, &mut answers).await.map_err(before_call)?,
+            }
+        };
+        match replied {
             Replied::Outcome(Outcome::Result(_), _) => {}
             // Without its messages the call is still what was asked for.
             Replied::Outcome(Outcome::Error(_), _) | Replied::Refused(_) => {
@@ -303,6 +314,16 @@ struct Asking<'a> {
 
 impl Asking<'_> {
     async fn ask(&self, session: &Session, cursor: Option<&str>) -> Result<Replied, UpstreamFault> {
+        let mut answers = 0;
+        loop {
+            match self.ask_once(session, cursor).await {
+                Ok(replied) => return Ok(replied),
+                Err(stopped) => self.connection.site.again(stopped, &mut answers).await?,
+            }
+        }
+    }
+
+    async fn ask_once(&self, session: &Session, cursor: Option<&str>) -> Result<Replied, Stopped> {
         let connection = self.connection;
         let id = connection.next_id();
         let mut headers = session.headers();

@@ -32,13 +32,17 @@ use model::ids::{AgentId, ServerName};
 use ports::BoxFuture;
 use ports::definitions::DefinitionObserver;
 use ports::sealed::SealedSecrets;
+use ports::tokens::TokenStore;
 use ports::upstream::{Forward, ResultStream, UpstreamFault, Upstreams as Port};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-pub use crate::config::{Command, ConfigError, Era, HttpTarget, Limits, ServerConfig, Transport};
+pub use crate::config::{
+    Command, ConfigError, Era, Grant, HttpTarget, KeyAudience, Limits, OauthConfig, ServerConfig, Transport,
+};
 use crate::connection::Call;
 use crate::fault::{not_sent, unavailable};
+pub use crate::http::oauth::{Login, OauthFault, Standing, is_redirect, is_scope};
 use crate::server::{Means, Server};
 
 /// Most time for ending everything; then this process leaves, and children are killed with it.
@@ -60,10 +64,11 @@ impl Upstreams {
     pub fn new(
         configs: Vec<ServerConfig>,
         observer: &Arc<dyn DefinitionObserver>,
-        sealed: &Arc<dyn SealedSecrets>,
+        (sealed, tokens): (&Arc<dyn SealedSecrets>, &Arc<dyn TokenStore>),
         work_dir: PathBuf,
     ) -> Result<Self, Vec<ConfigError>> {
-        let means = Means { observer: Arc::clone(observer), sealed: Arc::clone(sealed), work_dir };
+        let (observer, sealed, tokens) = (Arc::clone(observer), Arc::clone(sealed), Arc::clone(tokens));
+        let means = Means { observer, sealed, tokens, work_dir };
         let (mut servers, mut errors) = (HashMap::new(), Vec::new());
         for config in configs {
             let name = config.name.clone();
@@ -115,7 +120,7 @@ fn checked(config: ServerConfig, means: &Means) -> Result<Server, ConfigError> {
     let http = match &config.transport {
         Transport::Stdio(command) if no_program(command) => return Err(ConfigError::NoCommand(config.name)),
         Transport::Stdio(_) => None,
-        Transport::Http(target) => Some(http::Sites::new(&config, target)?),
+        Transport::Http(target) => Some(http::Sites::new(&config, target, &means.tokens)?),
     };
     Ok(Server::new(config, means.clone(), http))
 }

@@ -48,6 +48,11 @@ impl Measure {
         Self { guard, left: bytes_max }
     }
 
+    /// The call goes on with another token.
+    pub(crate) fn look_for(&mut self, guard: Arc<Guard>) {
+        self.guard = guard;
+    }
+
     pub(crate) fn guard(&self) -> &Guard {
         &self.guard
     }

@@ -10,6 +10,7 @@ use model::ids::AgentId;
 use ports::definitions::DefinitionObserver;
 use ports::sealed::{SealedSecrets, SealedValues};
 use ports::secret::Secret;
+use ports::tokens::TokenStore;
 use ports::upstream::UpstreamFault;
 use tokio::task::JoinSet;
 
@@ -36,6 +37,8 @@ pub(crate) struct Means {
     pub(crate) observer: Arc<dyn DefinitionObserver>,
     /// Asked whenever something is started.
     pub(crate) sealed: Arc<dyn SealedSecrets>,
+    /// What was got for servers that want tokens.
+    pub(crate) tokens: Arc<dyn TokenStore>,
     /// Where children without a configured directory get theirs.
     pub(crate) work_dir: PathBuf,
 }

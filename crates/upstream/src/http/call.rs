@@ -1,5 +1,7 @@
 //! One call by HTTP, as its caller sees it, sent and read in the caller's own task. Must never send it twice,
-//! but for a session the server said it does not know.
+//! but for a session the server said it does not know, or a token it said it does not take.
+
+mod token;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -45,6 +47,8 @@ pub(super) struct HttpStream {
     response: Option<Response>,
     renewal: Option<Renewal>,
     renewed: bool,
+    /// How often it was sent again with another token.
+    answers: u32,
     deadline: Pin<Box<Sleep>>,
     measure: Measure,
     notifications: u64,
@@ -74,6 +78,7 @@ impl HttpStream {
             response: Some(response),
             renewal: None,
             renewed: false,
+            answers: 0,
             deadline: Box::pin(sleep_until(deadline)),
             measure,
             notifications: 0,
@@ -142,6 +147,7 @@ impl HttpStream {
                 Heard::Part(Err(unreadable)) => Some(self.unreadable(unreadable)),
                 Heard::Renewed(Ok(outgoing)) => {
                     self.renewal = None;
+                    self.measure.look_for(self.connection.site.guard(leased(&self.forward.lease)));
                     let left = self.measure.left();
                     self.response = Some(send(&self.connection, &self.forward, &outgoing, left));
                     self.session = outgoing.session;
@@ -149,7 +155,7 @@ impl HttpStream {
                 }
                 Heard::Renewed(Err(fault)) => {
                     self.renewal = None;
-                    // The server said that it does not know the session, so it did nothing.
+                    // The server said that it does not know the session, or take the token, so it did nothing.
                     Some(self.done(Err(fault)))
                 }
                 Heard::Deadline => Some(self.timed_out()),
@@ -303,6 +309,9 @@ impl HttpStream {
         status: StatusCode,
         message: Option<Box<UpstreamMessage>>,
     ) -> Option<UpstreamEvent> {
+        if self.authorizes_anew(status) {
+            return None;
+        }
         // 404 is what the protocol says of an unknown session. Some servers say 400 instead, with an error that
         // names no request: it was not even read. Anything else may have been acted on.
         let lost = match (status, message.as_deref()) {

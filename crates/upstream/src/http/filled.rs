@@ -1,12 +1,14 @@
 //! An HTTP server's address, bearer and headers with their secrets filled in. Must never show one, nor let a value
 //! through that no header can carry.
 
+use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use model::bytes_eq::constant_time_eq;
 use model::ids::ServerName;
 use ports::sealed::{SealedValues, SecretText};
 use ports::secret::Secret;
 
+use super::oauth::Settings;
 use crate::config::{ConfigError, HttpTarget};
 
 /// What requests are made of.
@@ -14,6 +16,8 @@ pub(super) struct Filled {
     pub(super) url: Secret,
     pub(super) bearer: Option<Secret>,
     headers: Vec<(String, Secret)>,
+    /// How tokens are got; `None` when there is another credential.
+    pub(super) oauth: Option<Settings>,
     /// What of it is secret.
     pub(super) secrets: Vec<Secret>,
 }
@@ -47,7 +51,10 @@ impl Filled {
         if bearer.as_ref().is_some_and(|bearer| !bearer.reveal().bytes().all(|b| b.is_ascii_graphic())) {
             return Err(ConfigError::Bearer(server.clone()));
         }
-        Ok(Self { url, bearer, headers, secrets })
+        let credential = bearer.is_some() || headers.iter().any(|(name, _)| name == AUTHORIZATION.as_str());
+        let oauth = if credential { None } else { Some(Settings::of(server, &target.oauth, values)?) };
+        secrets.extend(oauth.iter().flat_map(Settings::secrets).cloned());
+        Ok(Self { url, bearer, headers, oauth, secrets })
     }
 
     /// The headers, to be sent with every request.
@@ -76,7 +83,13 @@ impl Filled {
         let header = |((one, own), (other, theirs)): (&(String, Secret), &(String, Secret))| {
             one == other && same(own, theirs)
         };
+        let oauth = match (&self.oauth, &other.oauth) {
+            (Some(one), Some(other)) => one.same(other),
+            (None, None) => true,
+            _ => false,
+        };
         bearers
+            && oauth
             && same(&self.url, &other.url)
             && self.headers.len() == other.headers.len()
             && self.headers.iter().zip(&other.headers).all(header)

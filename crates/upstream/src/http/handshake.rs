@@ -12,6 +12,7 @@ use model::client::ClientCapabilities;
 use ports::secret::Secret;
 use ports::upstream::UpstreamFault;
 
+use super::oauth::{Challenge, Refused};
 use super::response::{Part, Response, Unreadable};
 use super::site::{Session, Site, header};
 use crate::config::Era as Configured;
@@ -22,6 +23,22 @@ use crate::speak::client;
 const SESSION_ID_BYTES: usize = 512;
 /// Ids within a handshake, which has no other requests open.
 const PROBE: u64 = 1;
+
+/// How often one request is made again with another token.
+pub(super) const ANSWERS_MAX: u32 = 3;
+
+/// Why a request of ours that is not a call came to nothing.
+pub(super) enum Stopped {
+    Fault(UpstreamFault),
+    /// 401 or 403.
+    Refused(Box<Refused>, UpstreamFault),
+}
+
+impl From<UpstreamFault> for Stopped {
+    fn from(fault: UpstreamFault) -> Self {
+        Self::Fault(fault)
+    }
+}
 
 /// What a request of ours that is not a call came to.
 pub(super) enum Replied {
@@ -39,13 +56,68 @@ impl Site {
         credential: Option<&Secret>,
         client: ClientCapabilities,
     ) -> Result<Session, UpstreamFault> {
+        let mut answers = 0;
+        loop {
+            self.ready().await?;
+            match self.handshake_once(credential, client).await {
+                Ok(session) => return Ok(session),
+                Err(stopped) => self.again(stopped, &mut answers).await?,
+            }
+        }
+    }
+
+    /// Sees to it that requests have a good token, if they need one.
+    pub(super) async fn ready(&self) -> Result<(), UpstreamFault> {
+        match &self.oauth {
+            Some(oauth) => oauth.ready().await,
+            None => Ok(()),
+        }
+    }
+
+    /// `Ok` when the request may be made again, with another token.
+    pub(super) async fn again(&self, stopped: Stopped, answers: &mut u32) -> Result<(), UpstreamFault> {
+        match (stopped, &self.oauth) {
+            (Stopped::Refused(refused, _), Some(oauth))
+                if refused.wants_token() && *answers < ANSWERS_MAX =>
+            {
+                *answers += 1;
+                oauth.answer(*refused).await
+            }
+            (Stopped::Fault(fault) | Stopped::Refused(_, fault), _) => Err(fault),
+        }
+    }
+
+    /// What the server wants of a request without a token.
+    pub(super) async fn challenge(&self) -> Challenge {
+        let initialize =
+            outbound::initialize(PROBE, ProtocolVersion::LATEST_LEGACY, client(), ClientCapabilities::NONE);
+        let (headers, discover) = discovery();
+        for (headers, body) in [(headers, discover), (Vec::new(), initialize)] {
+            let mut request = self.request(Method::POST, &headers, None, body);
+            request.headers_mut().remove(http::header::AUTHORIZATION);
+            let mut response = self.send(request, self.limits.message_bytes_max);
+            if let Ok(Part::Refused(status, _)) = response.next().await
+                && let Some(refused) = response.refused(status)
+            {
+                return refused.challenge;
+            }
+        }
+        Challenge::default()
+    }
+
+    async fn handshake_once(
+        &self,
+        credential: Option<&Secret>,
+        client: ClientCapabilities,
+    ) -> Result<Session, Stopped> {
         match self.known_era() {
             Some(Era::Legacy) => self.initialize(credential, client).await,
             Some(Era::Modern) => match self.discover(credential).await? {
                 Some(session) => Ok(session),
                 None => {
                     self.remember(None);
-                    Err(unavailable(&self.server, "it does not answer `server/discover` as a modern server"))
+                    let text = "it does not answer `server/discover` as a modern server";
+                    Err(unavailable(&self.server, text).into())
                 }
             },
             None => match self.discover(credential).await? {
@@ -63,25 +135,20 @@ impl Site {
     }
 
     /// `None`: it is not modern.
-    async fn discover(&self, credential: Option<&Secret>) -> Result<Option<Session>, UpstreamFault> {
-        let version = ProtocolVersion::LATEST;
-        let headers: Vec<_> = outbound::headers(version, "server/discover", None)
-            .iter()
-            .filter_map(|(name, value)| header(name, value))
-            .collect();
-        let body = outbound::discover(PROBE, version, client());
+    async fn discover(&self, credential: Option<&Secret>) -> Result<Option<Session>, Stopped> {
+        let (headers, body) = discovery();
         let mut response = self.post(&headers, credential, body);
         let (verdict, offers) = match self.reply(&mut response, PROBE, |_| {}).await? {
             Replied::Outcome(outcome, status) => (judge(&outcome, Some(status.as_u16())), outcome.offers()),
             Replied::Refused(status) if status.is_client_error() => (Verdict::Legacy, Offers::default()),
-            Replied::Refused(status) => return Err(self.refused(status)),
+            Replied::Refused(status) => return Err(self.refused(status).into()),
         };
         response.finish();
         match verdict {
             Verdict::Modern(version) => Ok(Some(Session::new(version, None, offers))),
             Verdict::Legacy => Ok(None),
             Verdict::Incompatible => {
-                Err(unavailable(&self.server, "it speaks only revisions that we do not speak"))
+                Err(unavailable(&self.server, "it speaks only revisions that we do not speak").into())
             }
         }
     }
@@ -90,15 +157,15 @@ impl Site {
         &self,
         credential: Option<&Secret>,
         can: ClientCapabilities,
-    ) -> Result<Session, UpstreamFault> {
+    ) -> Result<Session, Stopped> {
         let body = outbound::initialize(PROBE, ProtocolVersion::LATEST_LEGACY, client(), can);
         let mut response = self.post(&[], credential, body);
         let outcome = match self.reply(&mut response, PROBE, |_| {}).await? {
             Replied::Outcome(outcome, _) => outcome,
-            Replied::Refused(status) => return Err(self.refused(status)),
+            Replied::Refused(status) => return Err(self.refused(status).into()),
         };
         let Outcome::Result(result) = &outcome else {
-            return Err(unavailable(&self.server, "it answers `initialize` with an error"));
+            return Err(unavailable(&self.server, "it answers `initialize` with an error").into());
         };
         let version = result.protocol_version().and_then(ProtocolVersion::parse);
         let Some(version) = version.filter(|version| version.era() == Era::Legacy) else {
@@ -106,7 +173,7 @@ impl Site {
                 Configured::Auto => "it answers `initialize` with a revision we do not speak",
                 _ => "it answers `initialize` with a revision we do not speak; configure its era",
             };
-            return Err(unavailable(&self.server, known));
+            return Err(unavailable(&self.server, known).into());
         };
         let id = response.session().map(|id| self.session_id(id)).transpose()?;
         response.finish();
@@ -164,7 +231,7 @@ impl Site {
         response: &mut Response,
         id: u64,
         hear: impl Fn(&UpstreamMessage) + Send,
-    ) -> Result<Replied, UpstreamFault> {
+    ) -> Result<Replied, Stopped> {
         for _ in 0..=self.limits.notifications_max {
             match response.next().await.map_err(|unreadable| self.unreadable(unreadable))? {
                 Part::Message(message) => match *message {
@@ -172,12 +239,16 @@ impl Site {
                         return Ok(Replied::Outcome(outcome, StatusCode::OK));
                     }
                     UpstreamMessage::Response { .. } => {
-                        return Err(violation(&self.server, "it answers under an id that is not ours"));
+                        return Err(violation(&self.server, "it answers under an id that is not ours").into());
                     }
                     other => hear(&other),
                 },
                 Part::Refused(status @ (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN), _) => {
-                    return Err(self.refused(status));
+                    let fault = self.refused(status);
+                    return Err(match response.refused(status) {
+                        Some(refused) => Stopped::Refused(Box::new(refused), fault),
+                        None => fault.into(),
+                    });
                 }
                 Part::Refused(status, Some(message)) => {
                     return Ok(match *message {
@@ -189,10 +260,12 @@ impl Site {
                     });
                 }
                 Part::Refused(status, None) => return Ok(Replied::Refused(status)),
-                Part::End => return Err(violation(&self.server, "it ended its response without an answer")),
+                Part::End => {
+                    return Err(violation(&self.server, "it ended its response without an answer").into());
+                }
             }
         }
-        Err(violation(&self.server, "it floods a response with notifications"))
+        Err(violation(&self.server, "it floods a response with notifications").into())
     }
 
     /// The fault for a status that carries no answer.
@@ -224,4 +297,12 @@ impl Site {
             ),
         }
     }
+}
+
+/// `server/discover`: its headers and body.
+fn discovery() -> (Vec<(http::HeaderName, HeaderValue)>, Bytes) {
+    let version = ProtocolVersion::LATEST;
+    let headers = outbound::headers(version, "server/discover", None);
+    let headers = headers.iter().filter_map(|(name, value)| header(name, value)).collect();
+    (headers, outbound::discover(PROBE, version, client()))
 }

@@ -1,6 +1,7 @@
 //! A response read message by message, JSON or events. Must never hold more than its bound, nor take a redirect
 //! for an answer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -12,6 +13,7 @@ use mcp::sse::SseDecoder;
 use model::limits::JsonLimits;
 
 use super::exchange::{Broken, Exchange};
+use super::oauth::{Challenge, Refused, Token};
 
 /// How long the end of an answered response is waited for.
 const FINISH: Duration = Duration::from_millis(500);
@@ -82,13 +84,26 @@ pub(super) struct Response {
     limits: JsonLimits,
     bytes_left: usize,
     session: Option<HeaderValue>,
+    token: Option<Arc<Token>>,
+    challenge: Option<Challenge>,
 }
 
 impl Response {
     /// Of a request that is not sent yet.
     pub(super) const fn new(exchange: Exchange, limits: JsonLimits, bytes_max: usize) -> Self {
         let bytes_left = bytes_max.saturating_add(ENVELOPE_BYTES);
-        Self { exchange, mode: Mode::Head, limits, bytes_left, session: None }
+        Self { exchange, mode: Mode::Head, limits, bytes_left, session: None, token: None, challenge: None }
+    }
+
+    /// To a request with this token.
+    pub(super) fn sent_with(self, token: Option<Arc<Token>>) -> Self {
+        Self { token, ..self }
+    }
+
+    /// What a response of 401 or 403 wants, once its head was read.
+    pub(super) fn refused(&mut self, status: StatusCode) -> Option<Refused> {
+        let challenge = self.challenge.take()?;
+        Some(Refused { status, challenge, token: self.token.clone() })
     }
 
     /// Whether any byte of the request may have left.
@@ -139,6 +154,9 @@ impl Response {
     fn read_head(&mut self, head: &Parts) -> Result<Mode, Unreadable> {
         if !head.status.is_success() {
             self.bytes_left = self.bytes_left.min(REFUSAL_BYTES);
+            if matches!(head.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+                self.challenge = Some(Challenge::of(&head.headers));
+            }
             return Ok(Mode::Whole(Gathered::default(), Some(head.status)));
         }
         self.session = head.headers.get("mcp-session-id").cloned();

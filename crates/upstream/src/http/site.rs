@@ -13,11 +13,13 @@ use mcp::version::{Era as Spoken, ProtocolVersion};
 use model::client::LogLevel;
 use model::ids::ServerName;
 use ports::secret::Secret;
+use ports::tokens::TokenStore;
 use tokio::time::Instant;
 
 use super::dial::{Dialer, tls_config};
 use super::exchange::{Exchange, Pool};
 use super::filled::{Filled, same};
+use super::oauth::{OauthClient, Parts, Token};
 use super::response::Response;
 use super::target::Target;
 use crate::config::{ConfigError, Era, HttpTarget, Limits, ServerConfig};
@@ -50,6 +52,8 @@ pub(crate) struct Site {
     pool: Arc<Pool>,
     path: Uri,
     base: HeaderMap,
+    /// Where its tokens come from; `None` when it has another credential.
+    pub(super) oauth: Option<Arc<OauthClient>>,
     verdict: Mutex<Option<(Spoken, Instant)>>,
 }
 
@@ -58,7 +62,11 @@ impl Site {
     ///
     /// # Errors
     /// What is wrong with the configuration, or with what was filled in.
-    pub(super) fn new(config: &ServerConfig, http: &HttpTarget, filled: Filled) -> Result<Self, ConfigError> {
+    pub(super) fn new(
+        (config, http): (&ServerConfig, &HttpTarget),
+        filled: Filled,
+        tokens: &Arc<dyn TokenStore>,
+    ) -> Result<Self, ConfigError> {
         let bad_url = |problem| ConfigError::Url {
             server: config.name.clone(),
             url: http.url.as_written().chars().take(200).flat_map(char::escape_default).collect(),
@@ -70,6 +78,11 @@ impl Site {
             base_headers(&target.authority).ok_or_else(|| bad_url("its host is not a valid name"))?;
         base.extend(filled.headers(&config.name)?);
         let path = target.path.parse().map_err(|_| bad_url("its path is not valid"))?;
+        let oauth = filled.oauth.clone().and_then(|settings| {
+            let (server, secrets, store) = (config.name.clone(), filled.secrets.clone(), Arc::clone(tokens));
+            let parts = Parts { server, settings, secrets, tls: tls.clone(), store };
+            OauthClient::new(filled.url.reveal(), parts)
+        });
         let dialer = Dialer::new(target, tls).map_err(bad_url)?;
         Ok(Self {
             server: config.name.clone(),
@@ -81,6 +94,7 @@ impl Site {
             pool: Arc::new(Pool::new(dialer)),
             path,
             base,
+            oauth: oauth.map(Arc::new),
             verdict: Mutex::default(),
         })
     }
@@ -105,8 +119,9 @@ impl Site {
 
     /// What may not come back to a request with this credential.
     pub(super) fn guard(&self, credential: Option<&Secret>) -> Arc<Guard> {
+        let token = self.oauth.as_ref().and_then(|oauth| oauth.current());
         match (credential, &self.filled.bearer) {
-            (None, _) => Arc::clone(&self.guard),
+            (None, _) => token.map_or_else(|| Arc::clone(&self.guard), |token| Arc::clone(&token.guard)),
             (Some(leased), Some(own)) if same(leased, own) => Arc::clone(&self.guard),
             (Some(leased), _) => Arc::new(Guard::of(self.filled.secrets.iter().chain([leased]))),
         }
@@ -131,14 +146,18 @@ impl Site {
         let bearer = credential.or(self.filled.bearer.as_ref());
         if let Some(value) = bearer.and_then(authorization) {
             out.insert(AUTHORIZATION, value);
+        } else if let Some(token) = self.oauth.as_ref().and_then(|oauth| oauth.current()) {
+            out.extend(token.header.clone().map(|value| (AUTHORIZATION, value)));
+            request.extensions_mut().insert(token);
         }
         request
     }
 
     /// Sends a request when it is first read.
     pub(super) fn send(&self, request: Request<Full<Bytes>>, bytes_max: usize) -> Response {
+        let token = request.extensions().get::<Arc<Token>>().cloned();
         let exchange = Exchange::new(&self.pool, request);
-        Response::new(exchange, speak::message_limits(&self.limits), bytes_max)
+        Response::new(exchange, speak::message_limits(&self.limits), bytes_max).sent_with(token)
     }
 }
 

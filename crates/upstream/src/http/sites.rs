@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ports::sealed::SealedValues;
+use ports::tokens::TokenStore;
 
 use super::dial::tls_config;
 use super::filled::Filled;
@@ -13,6 +14,7 @@ use crate::config::{ConfigError, HttpTarget, ServerConfig};
 /// The current site, if there is one yet.
 pub(crate) struct Sites {
     target: HttpTarget,
+    tokens: Arc<dyn TokenStore>,
     current: Mutex<Option<Arc<Site>>>,
 }
 
@@ -21,8 +23,12 @@ impl Sites {
     ///
     /// # Errors
     /// What is wrong with the configuration.
-    pub(crate) fn new(config: &ServerConfig, target: &HttpTarget) -> Result<Self, ConfigError> {
-        let sites = Self { target: target.clone(), current: Mutex::default() };
+    pub(crate) fn new(
+        config: &ServerConfig,
+        target: &HttpTarget,
+        tokens: &Arc<dyn TokenStore>,
+    ) -> Result<Self, ConfigError> {
+        let sites = Self { target: target.clone(), tokens: Arc::clone(tokens), current: Mutex::default() };
         if config.transport.sealed_names().is_empty() {
             sites.at(config, &SealedValues::new())?;
         } else {
@@ -41,7 +47,7 @@ impl Sites {
         match current.as_ref().filter(|site| site.filled.same(&filled)) {
             Some(site) => Ok(Arc::clone(site)),
             None => {
-                let site = Arc::new(Site::new(config, &self.target, filled)?);
+                let site = Arc::new(Site::new((config, &self.target), filled, &self.tokens)?);
                 Ok(Arc::clone(current.insert(site)))
             }
         }

@@ -6,6 +6,17 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use http::Uri;
 use http::uri::Scheme;
 
+use super::public::is_public;
+
+/// Who named an address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum NamedBy {
+    /// The operator, in the configuration.
+    Operator,
+    /// A server: then it may lead to the public internet only.
+    Server,
+}
+
 /// A checked address.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
@@ -21,6 +32,8 @@ pub(crate) struct Target {
     pub(crate) path: String,
     /// Whether clear text may leave this machine.
     pub(crate) allow_plain: bool,
+    /// Who named it.
+    pub(crate) named_by: NamedBy,
 }
 
 impl Target {
@@ -29,6 +42,14 @@ impl Target {
     /// # Errors
     /// What is wrong with it, for an operator.
     pub(crate) fn parse(url: &str, allow_plain: bool) -> Result<Self, &'static str> {
+        Self::named(url, allow_plain, NamedBy::Operator)
+    }
+
+    /// Checks a url that somebody named.
+    ///
+    /// # Errors
+    /// What is wrong with it, for an operator.
+    pub(crate) fn named(url: &str, allow_plain: bool, named_by: NamedBy) -> Result<Self, &'static str> {
         if url.contains('#') {
             return Err("it has a fragment (`#...`); remove it");
         }
@@ -48,7 +69,7 @@ impl Target {
         }
         let port = authority.port_u16().unwrap_or(if tls { 443 } else { 80 });
         let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
-        let target = Self { tls, host, port, authority: authority.to_string(), path, allow_plain };
+        let target = Self { tls, host, port, authority: authority.to_string(), path, allow_plain, named_by };
         if let Ok(address) = target.host.parse() {
             target.permits(address)?;
         }
@@ -64,6 +85,12 @@ impl Target {
         if is_forbidden(address) {
             return Err(
                 "it leads to a link-local, metadata or unspecified address, which is never connected to",
+            );
+        }
+        if self.named_by == NamedBy::Server && !is_public(address) {
+            return Err(
+                "a server named it, and it leads into a private network; if that is right, name its host in the \
+                 `auth` table of the server",
             );
         }
         if !self.tls && !self.allow_plain && !address.is_loopback() {

@@ -280,7 +280,10 @@ async fn all_that_is_wrong_with_a_configuration_is_told_at_once() {
         std::sync::Arc::new(crate::support::Deaf);
     let sealed: std::sync::Arc<dyn ports::sealed::SealedSecrets> =
         std::sync::Arc::new(crate::support::Store::default());
-    let Err(errors) = Upstreams::new(vec![metadata, no_file], &heard, &sealed, "/nonexistent".into()) else {
+    let tokens: std::sync::Arc<dyn ports::tokens::TokenStore> =
+        std::sync::Arc::new(crate::support::Store::default());
+    let stores = (&sealed, &tokens);
+    let Err(errors) = Upstreams::new(vec![metadata, no_file], &heard, stores, "/nonexistent".into()) else {
         panic!()
     };
     assert!(matches!(&errors[..], [ConfigError::Url { .. }, ConfigError::Authorities { .. }]), "{errors:?}");

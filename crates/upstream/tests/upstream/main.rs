@@ -4,11 +4,15 @@
 #[cfg(test)]
 mod asks;
 #[cfg(test)]
+mod authority;
+#[cfg(test)]
 mod http;
 #[cfg(test)]
 mod http_lies;
 #[cfg(test)]
 mod leaks;
+#[cfg(test)]
+mod oauth;
 #[cfg(test)]
 mod peer;
 #[cfg(test)]

@@ -13,6 +13,8 @@ use tokio::sync::watch;
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     pub(crate) http_method: String,
+    /// Path and query.
+    pub(crate) path: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Json,
     /// The body to the byte.
@@ -216,7 +218,8 @@ async fn read_request(stream: &mut BufReader<TcpStream>) -> Option<Seen> {
     }
     let text = String::from_utf8(head).unwrap();
     let mut lines = text.lines();
-    let http_method = lines.next()?.split(' ').next()?.to_owned();
+    let mut line = lines.next()?.split(' ').map(str::to_owned);
+    let (http_method, path) = (line.next()?, line.next()?);
     let headers: Vec<(String, String)> = lines
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
@@ -227,7 +230,7 @@ async fn read_request(stream: &mut BufReader<TcpStream>) -> Option<Seen> {
     stream.read_exact(&mut body).await.ok()?;
     let text = String::from_utf8(body).unwrap();
     let body = Json::parse(text.as_bytes(), &JsonLimits::REQUEST).unwrap_or(Json::Null);
-    Some(Seen { http_method, headers, body, text })
+    Some(Seen { http_method, path, headers, body, text })
 }
 
 /// The tools every peer lists.

@@ -175,10 +175,12 @@ async fn a_bearer_that_is_refused_is_read_anew_for_the_next_call() {
 async fn what_needs_no_sealed_secret_is_checked_at_once() {
     let heard: Arc<dyn ports::definitions::DefinitionObserver> = Arc::new(crate::support::Deaf);
     let sealed: Arc<dyn ports::sealed::SealedSecrets> = store(&[]);
+    let tokens: Arc<dyn ports::tokens::TokenStore> = store(&[]);
     let mut config = site("http://127.0.0.1:1/mcp".to_owned());
     let Transport::Http(http) = &mut config.transport else { panic!() };
     http.headers = vec![("x-a".to_owned(), SecretText::plain("line\nend"))];
-    let errors =
-        upstream::Upstreams::new(vec![config], &heard, &sealed, "/nonexistent".into()).err().unwrap();
+    let errors = upstream::Upstreams::new(vec![config], &heard, (&sealed, &tokens), "/nonexistent".into())
+        .err()
+        .unwrap();
     assert!(matches!(&errors[..], [ConfigError::Header { .. }]), "{errors:?}");
 }

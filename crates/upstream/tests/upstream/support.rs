@@ -1,6 +1,7 @@
 //! What the tests share: configurations, calls, and an observer that remembers. Must never sleep to wait.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,12 +19,13 @@ use ports::definitions::{DefinitionObserver, Offered};
 use ports::fault::Fault;
 use ports::sealed::{SealedSecrets, SealedValues, SecretText};
 use ports::secret::Secret;
+use ports::tokens::{Stamp, TokenStore, sealed_name};
 use ports::upstream::{
     Answer, Forward, Progress, Question, Reply, ResultStream, UpstreamEvent, UpstreamFault, Upstreams as _,
 };
 use registry::Listing;
 use tokio::sync::watch;
-use upstream::{Command, Era, HttpTarget, Limits, ServerConfig, Transport, Upstreams};
+use upstream::{Command, Era, HttpTarget, Limits, OauthConfig, ServerConfig, Transport, Upstreams};
 
 /// Remembers the newest list.
 pub(crate) struct Observer {
@@ -78,7 +80,15 @@ pub(crate) fn child(file: &str) -> ServerConfig {
 pub(crate) fn site(url: String) -> ServerConfig {
     let url = SecretText::plain(url);
     let headers = Vec::new();
-    config(Transport::Http(HttpTarget { url, ca_file: None, allow_plain: false, bearer: None, headers }))
+    let oauth = OauthConfig::default();
+    config(Transport::Http(HttpTarget {
+        url,
+        ca_file: None,
+        allow_plain: false,
+        bearer: None,
+        headers,
+        oauth,
+    }))
 }
 
 fn config(transport: Transport) -> ServerConfig {
@@ -104,6 +114,29 @@ impl SealedSecrets for Store {
     }
 }
 
+impl TokenStore for Store {
+    fn stamp(&self) -> Stamp {
+        let mut hasher = std::hash::DefaultHasher::new();
+        self.0.lock().unwrap().hash(&mut hasher);
+        Stamp(hasher.finish().into())
+    }
+
+    fn load<'a>(&'a self, server: &'a ServerName) -> BoxFuture<'a, Result<Option<Secret>, Fault>> {
+        let text = self.0.lock().unwrap().get(&sealed_name(server)).cloned();
+        Box::pin(std::future::ready(Ok(text.map(Secret::new))))
+    }
+
+    fn keep<'a>(&'a self, server: &'a ServerName, text: &'a Secret) -> BoxFuture<'a, Result<(), Fault>> {
+        self.put(&sealed_name(server), text.reveal());
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn forget<'a>(&'a self, server: &'a ServerName) -> BoxFuture<'a, Result<bool, Fault>> {
+        let gone = self.0.lock().unwrap().remove(&sealed_name(server)).is_some();
+        Box::pin(std::future::ready(Ok(gone)))
+    }
+}
+
 pub(crate) fn rig(config: ServerConfig) -> Rig {
     rig_with(config, Arc::default())
 }
@@ -115,8 +148,9 @@ pub(crate) fn rig_with(config: ServerConfig, sealed: Arc<Store>) -> Rig {
     let work_dir = std::env::temp_dir().join(unique);
     let observer = Arc::new(Observer { lists: watch::channel(Vec::new()).0, refuse: Mutex::new(false) });
     let heard: Arc<dyn DefinitionObserver> = Arc::<Observer>::clone(&observer);
+    let tokens: Arc<dyn TokenStore> = Arc::<Store>::clone(&sealed);
     let sealed: Arc<dyn SealedSecrets> = sealed;
-    let upstreams = Upstreams::new(vec![config], &heard, &sealed, work_dir.clone()).unwrap();
+    let upstreams = Upstreams::new(vec![config], &heard, (&sealed, &tokens), work_dir.clone()).unwrap();
     Rig { upstreams, observer, work_dir }
 }
 

@@ -214,6 +214,22 @@ pub(crate) enum Servers {
         /// The server.
         server: Option<String>,
     },
+    /// Get tokens for a server that wants them (OAuth), in a browser. They are kept sealed; agents never see them.
+    Login(Login),
+    /// Remove a server's tokens, and tell who gave them.
+    Logout {
+        /// The server.
+        server: String,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct Login {
+    /// The server.
+    pub(crate) server: String,
+    /// Only print the address where the login goes on.
+    #[arg(long)]
+    pub(crate) no_browser: bool,
 }
 
 #[derive(Subcommand)]

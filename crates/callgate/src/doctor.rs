@@ -75,6 +75,7 @@ async fn look(found: &mut Findings, config: &Config, (chosen, doctor): (bool, &D
     state::look(found, &config.store.path);
     daemon::look(found, config).await;
     servers::look(found, &config.servers);
+    servers::logins(found, config);
     let there = crate::compose::store_file(config).exists();
     let operator = if there { reach(found, config).await } else { None };
     configuration::policies(found, config, operator.as_ref()).await;

@@ -14,6 +14,7 @@ mod exit;
 mod files;
 mod idle;
 mod import;
+mod login;
 mod notify;
 mod operate;
 mod remote;
@@ -98,6 +99,8 @@ async fn run(cli: cli::Cli) -> Result<u8, exit::Failure> {
             doctor::run(&config, chosen, doctor, output).await
         }
         cli::Command::Clients => connect::clients(output),
+        cli::Command::Servers(cli::Servers::Login(login)) => login::login(&config, &login, output).await,
+        cli::Command::Servers(cli::Servers::Logout { server }) => login::logout(&config, &server).await,
         command => operate::run(&config, command, output).await,
     }
 }

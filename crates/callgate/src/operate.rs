@@ -11,7 +11,7 @@ use crate::cli::{Agents, Command, ConfigCommand, Log, Output, Policy, Servers, T
 use crate::exit::{DATA, Failure, NEGATIVE, OK, USAGE, put};
 use crate::files::{self, PolicyDirectory, Read};
 use crate::remote::Operator;
-use crate::{approvals, certify, compose, render};
+use crate::{approvals, certify, compose, login, render};
 
 /// How often `log tail --follow` looks.
 const FOLLOW_PERIOD: Duration = Duration::from_millis(300);
@@ -53,9 +53,20 @@ pub(crate) async fn run(path: &Path, command: Command, output: Output) -> Result
         return check_policies(&config, paths, output).await;
     }
     let operator = Operator::reach(&config).await?;
-    let code = carry_out(&operator, command, output).await;
+    let code = match command {
+        Command::Servers(Servers::List) => servers(&operator, &config, output).await,
+        command => carry_out(&operator, command, output).await,
+    };
     let closed = operator.close().await;
     code.and_then(|code| closed.map(|()| code))
+}
+
+/// The servers, and how their tokens stand.
+async fn servers(operator: &Operator, config: &Config, output: Output) -> Result<u8, Failure> {
+    let mut value = operator.ask("servers/list", json!({})).await?;
+    login::add_standings(config, &mut value);
+    print(output, &value, render::servers);
+    Ok(OK)
 }
 
 type Render = fn(&Value) -> String;
@@ -64,7 +75,6 @@ async fn carry_out(operator: &Operator, command: Command, output: Output) -> Res
     let (verb, params, render): (&str, Value, Render) = match command {
         Command::Status => ("status", json!({}), render::status),
         Command::Agents(command) => agents(command),
-        Command::Servers(Servers::List) => ("servers/list", json!({}), render::servers),
         Command::Servers(Servers::Refresh { server }) => {
             ("servers/refresh", json!({"server": server}), render::refreshed)
         }
@@ -101,6 +111,7 @@ async fn carry_out(operator: &Operator, command: Command, output: Output) -> Res
         | Command::Doctor(_)
         | Command::Tour(_)
         | Command::TourServer { .. }
+        | Command::Servers(Servers::List | Servers::Login(_) | Servers::Logout { .. })
         | Command::Policy(Policy::Check { .. }) => {
             return Err(Failure::new(USAGE, "this command does not ask an operator"));
         }

@@ -147,10 +147,22 @@ pub(crate) fn servers(value: &Value) -> String {
                 number(server, "tools_certified").to_string(),
                 number(server, "tools_quarantined").to_string(),
                 words(server, "tools_refused"),
+                login(server),
             ]
         })
         .collect();
-    table(&["SERVER", "ENVIRONMENT", "CERTIFIED", "QUARANTINED", "REFUSED"], &rows)
+    table(&["SERVER", "ENVIRONMENT", "CERTIFIED", "QUARANTINED", "REFUSED", "LOGIN"], &rows)
+}
+
+/// How the tokens of a server stand.
+fn login(server: &Value) -> String {
+    match server.pointer("/login/usable") {
+        None => String::new(),
+        Some(Value::Bool(true)) => {
+            server.pointer("/login/issuer").and_then(Value::as_str).unwrap_or("yes").to_owned()
+        }
+        Some(_) => format!("ended: callgate servers login {}", text(server, "server")),
+    }
 }
 
 pub(crate) fn refreshed(value: &Value) -> String {

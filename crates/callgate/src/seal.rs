@@ -12,6 +12,7 @@ use clap::Subcommand;
 use config::Config;
 use ports::sealed::{DIRECTORY, is_sealed_name};
 use ports::secret::Secret;
+use ports::tokens::PREFIX;
 use serde_json::{Value, json};
 
 use crate::cli::Output;
@@ -98,7 +99,8 @@ fn wanted(config: &Config, name: &str) -> Vec<String> {
 fn listing(config: &Config, store: Option<&Sealed>) -> Value {
     let mut names: BTreeMap<String, (bool, Vec<String>)> = BTreeMap::new();
     for name in store.into_iter().flat_map(Sealed::names) {
-        names.insert(name.to_owned(), (true, Vec::new()));
+        let login = name.strip_prefix(PREFIX).map(|server| format!("the login to {server}"));
+        names.insert(name.to_owned(), (true, login.into_iter().collect()));
     }
     for (key, text) in config.servers.iter().flat_map(config::Server::secret_texts) {
         for name in text.sealed_names() {

@@ -4,13 +4,15 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use config::{Http, Server, Stdio, Transport};
-use ports::sealed::SecretText;
+use config::{Config, Http, Server, Stdio, Transport};
+use ports::sealed::{DIRECTORY, SecretText};
 use serde_json::{Value, json};
 
 use super::finding::Findings;
+use crate::login;
 use crate::remote::Operator;
 use crate::render::{list, number, text};
+use crate::sealed::SealedOnce;
 
 /// Programs that fetch what they run, and the flags that say nothing about what.
 const FETCHERS: [&str; 6] = ["npx", "bunx", "pnpx", "uvx", "pipx", "docker"];
@@ -143,6 +145,24 @@ fn address(found: &mut Findings, server: &Server, http: &Http) {
     }
 }
 
+/// Servers whose tokens are there, or have ended.
+pub(super) fn logins(found: &mut Findings, config: &Config) {
+    let (store, directory) = (SealedOnce::default(), config.store.path.join(DIRECTORY));
+    for server in &config.servers {
+        let name = &server.name;
+        match login::standing(&store, &directory, name) {
+            Some(standing) if standing.usable => {
+                found.ok("servers", format!("{name}: logged in at {}", standing.issuer));
+            }
+            Some(standing) => {
+                let text = format!("{name}: its login at {} has ended", standing.issuer);
+                found.warning("servers", text, format!("callgate servers login {name}"));
+            }
+            None => {}
+        }
+    }
+}
+
 /// Lists every server's tools, and says how they stand.
 pub(super) async fn ask(found: &mut Findings, operator: &Operator) {
     let refreshed = match operator.ask("servers/refresh", json!({"server": null})).await {
@@ -158,9 +178,14 @@ pub(super) async fn ask(found: &mut Findings, operator: &Operator) {
             let about = list(&listed, "servers").iter().find(|about| text(about, "server") == name);
             standing(found, name, about.unwrap_or(&Value::Null));
         } else {
-            let fix =
-                format!("start it by hand to see what it wants; then `callgate servers refresh {name}`");
-            found.problem("servers", format!("{name}: {}", text(one, "problem")), fix);
+            let problem = text(one, "problem");
+            let fix = match problem.contains("`callgate servers login ") {
+                true => format!("callgate servers login {name}"),
+                false => {
+                    format!("start it by hand to see what it wants; then `callgate servers refresh {name}`")
+                }
+            };
+            found.problem("servers", format!("{name}: {problem}"), fix);
         }
     }
 }

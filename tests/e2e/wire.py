@@ -125,8 +125,8 @@ class Door:
                 return names
             params = {"cursor": result["nextCursor"]}
 
-    def session(self, version=LEGACY):
-        return Session(self, version)
+    def session(self, version=LEGACY, capabilities=None):
+        return Session(self, version, capabilities)
 
     def listen(self, notifications, request_id="l-1"):
         body, headers = self.modern_request("subscriptions/listen", {"notifications": notifications}, request_id=request_id)
@@ -136,9 +136,9 @@ class Door:
 class Session:
     """A session of the revisions before 2026-07-28."""
 
-    def __init__(self, door, version=LEGACY):
+    def __init__(self, door, version=LEGACY, capabilities=None):
         self.door, self.version, self.id = door, version, None
-        params = {"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "callgate-e2e", "version": "1"}}
+        params = {"protocolVersion": version, "capabilities": capabilities or {}, "clientInfo": {"name": "callgate-e2e", "version": "1"}}
         self.hello = self.request("initialize", params)
         self.id = self.hello.headers.get("mcp-session-id")
         if self.hello.result():
@@ -159,6 +159,12 @@ class Session:
 
     def call(self, name, arguments=None, seconds=None):
         return self.request("tools/call", {"name": name, "arguments": arguments or {}}, seconds)
+
+    def start(self, method, params=None):
+        """A request whose answer is read as it comes."""
+        self.started = next(self.door.ids)
+        request = {"jsonrpc": "2.0", "id": self.started, "method": method, "params": params or {}}
+        return Stream(self.door, json.dumps(request).encode(), self.headers())
 
     def tools(self):
         return [tool["name"] for tool in self.request("tools/list").result()["tools"]]

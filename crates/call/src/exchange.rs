@@ -56,6 +56,7 @@ impl Exchange {
             let private = "cancelled before sending".to_owned();
             return Err(UpstreamFault { sent: Sent::No, reason, private });
         }
+        let client = forward.client;
         let opening = self.door.ports.upstreams.open(forward);
         let mut stream = tokio::select! {
             biased;
@@ -92,7 +93,10 @@ impl Exchange {
         if let Some(unanswered) = pending {
             self.door.settle(unanswered, Vec::new()).await;
         }
-        end
+        match end {
+            Ok(answer) => Ok(self.door.pages(&self.between(), client, answer).await),
+            Err(fault) => Err(fault),
+        }
     }
 
     async fn happening(
@@ -112,8 +116,7 @@ impl Exchange {
 
     /// Brings questions to the client. What is left to wait for, unless nothing of it may be asked or nobody listens.
     async fn ask(&self, stream: &mut Box<dyn ResultStream>, questions: Vec<Question>) -> Option<Pending> {
-        let between = Between { caller: &self.caller, server: &self.server, cancel: &self.cancel };
-        let (pending, round) = self.door.ask_client(&between, questions).await;
+        let (pending, round) = self.door.ask_client(&self.between(), questions).await;
         match round {
             // Should nobody take it, it is dropped, and that is heard as no answer.
             Some(round) => {
@@ -126,6 +129,10 @@ impl Exchange {
                 None
             }
         }
+    }
+
+    const fn between(&self) -> Between<'_> {
+        Between { caller: &self.caller, server: &self.server, cancel: &self.cancel }
     }
 
     fn tell(&self, passing: Passing) {

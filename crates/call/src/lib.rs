@@ -20,6 +20,7 @@ pub mod list;
 pub mod listings;
 pub mod noise;
 pub mod open_calls;
+mod pages;
 mod question;
 pub mod received;
 pub mod recorded;

@@ -8,11 +8,11 @@ use model::limits::JsonLimits;
 use crate::jsonrpc::{RpcError, code};
 use crate::shape;
 use crate::version::Era;
-use crate::{asking, declared};
+use crate::{asking, declared, edit};
 
 /// Resource not found, up to 2025-11-25.
 const RESOURCE_NOT_FOUND: i64 = -32002;
-/// The upstream wants a URL opened. Never offered, and its data would send people to pages nobody checked.
+/// The upstream wants a URL opened first (2025-11-25). Its data names only pages that were permitted, or is absent.
 const URL_ELICITATION: i64 = -32042;
 
 /// The error for a client of this era that declared this. Data is kept only where the code is.
@@ -21,6 +21,7 @@ pub fn error(era: Era, client: ClientCapabilities, error: RpcError) -> RpcError 
     match error.code {
         RESOURCE_NOT_FOUND if era == Era::Modern => RpcError { code: code::INVALID_PARAMS, ..error },
         code::PARSE_ERROR | code::INVALID_REQUEST => ours("the server could not read the request"),
+        URL_ELICITATION if era == Era::Legacy && may_open(client, &error) => error,
         URL_ELICITATION => ours("the server asks to open a web page, which is not carried"),
         code::MISSING_CAPABILITY => missing(era, client, error.data.as_ref()),
         // Headers and versions are between us and the upstream; nobody may emit other codes of this range.
@@ -28,6 +29,19 @@ pub fn error(era: Era, client: ClientCapabilities, error: RpcError) -> RpcError 
         // With this code we refuse, and under our names we say why: no server speaks in them.
         code::DENIED => RpcError::new(code::INTERNAL_ERROR, error.message),
         _ => RpcError { data: error.data.and_then(|data| shape::without_ours(&data)), ..error },
+    }
+}
+
+fn may_open(client: ClientCapabilities, error: &RpcError) -> bool {
+    client.has(ClientCapabilities::ELICIT_URL) && error.data.is_some()
+}
+
+/// The pages that an upstream wants opened first, for a client that is asked by a result: parameters of elicitations.
+#[must_use]
+pub fn pages(client: ClientCapabilities, error: &RpcError) -> Vec<RawJson> {
+    match (&error.data, error.code == URL_ELICITATION && may_open(client, error)) {
+        (Some(data), true) => edit::elements(data, "elicitations"),
+        _ => Vec::new(),
     }
 }
 
@@ -84,6 +98,27 @@ mod tests {
         for ours in [of(Era::Modern, both), of(Era::Legacy, ClientCapabilities::NONE)] {
             assert_eq!((ours.code, ours.data.is_some()), (code::INTERNAL_ERROR, false));
         }
+    }
+
+    #[test]
+    fn pages_reach_only_a_client_that_opens_them() {
+        let data = br#"{"elicitations":[{"mode":"url"}]}"#;
+        let (data, _) = RawJson::parse(data.to_vec().into(), &JsonLimits::REQUEST).unwrap();
+        let sent = RpcError { data: Some(data), ..RpcError::new(URL_ELICITATION, "m") };
+        let opens = ClientCapabilities::ELICIT_URL;
+        assert_eq!(error(Era::Legacy, opens, sent.clone()), sent);
+        assert_eq!(
+            pages(opens, &sent).iter().map(RawJson::as_str).collect::<Vec<_>>(),
+            [r#"{"mode":"url"}"#]
+        );
+        let form = ClientCapabilities::ELICIT_FORM;
+        let refused = RpcError { data: None, ..sent.clone() };
+        for (era, client, sent) in
+            [(Era::Legacy, form, &sent), (Era::Modern, opens, &sent), (Era::Legacy, opens, &refused)]
+        {
+            assert_eq!(error(era, client, sent.clone()).code, code::INTERNAL_ERROR);
+        }
+        assert!(pages(form, &sent).is_empty() && pages(opens, &refused).is_empty());
     }
 
     #[test]

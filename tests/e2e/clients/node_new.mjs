@@ -3,6 +3,7 @@
 import { createRequire } from 'node:module';
 import { readFileSync } from 'node:fs';
 
+import { Answers } from './answers.mjs';
 import { oneAsk } from './asks.mjs';
 
 const require = createRequire(`${process.env.CLIENT_MODULES}/index.js`);
@@ -34,14 +35,21 @@ async function listed(client) {
 
 async function oneCall(client, call) {
   try {
-    return { result: await client.callTool({ name: call.name, arguments: call.arguments }) };
+    return { result: await client.callTool({ name: call.name, arguments: call.arguments, ...meta }) };
   } catch (error) {
     return { error: { code: error.code, message: error.message } };
   }
 }
 
-const client = new Client({ name: 'callgate-e2e', version: '1' }, { versionNegotiation: { mode: modes[job.mode] } });
+const answers = new Answers(job);
+const client = new Client({ name: 'callgate-e2e', version: '1' }, {
+  versionNegotiation: { mode: modes[job.mode] }, capabilities: answers.capabilities(),
+});
+answers.listen(client);
 await client.connect(transport());
+const modern = client.getNegotiatedProtocolVersion?.() === '2026-07-28';
+if (job.log && !modern) await client.setLoggingLevel(job.log);
+const meta = job.log && modern ? { _meta: { 'io.modelcontextprotocol/logLevel': job.log } } : {};
 const tools = await listed(client);
 const calls = [];
 for (const call of job.calls) calls.push(await oneCall(client, call));
@@ -49,5 +57,5 @@ const asks = [];
 for (const ask of job.asks ?? []) asks.push(await oneAsk(client, ask));
 const offers = Object.keys(client.getServerCapabilities() ?? {}).sort();
 const protocol = client.getNegotiatedProtocolVersion?.() ?? null;
-process.stdout.write(JSON.stringify({ protocol, tools, calls, asks, offers }));
+process.stdout.write(JSON.stringify({ protocol, tools, calls, asks, offers, asked: answers.asked, logs: answers.logs }));
 await client.close();

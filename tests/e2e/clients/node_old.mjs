@@ -3,12 +3,21 @@
 import { createRequire } from 'node:module';
 import { readFileSync } from 'node:fs';
 
+import { Answers } from './answers.mjs';
 import { oneAsk } from './asks.mjs';
 
 const require = createRequire(`${process.env.CLIENT_MODULES}/index.js`);
 const { Client } = require('@modelcontextprotocol/sdk/client/index.js');
 const { StdioClientTransport } = require('@modelcontextprotocol/sdk/client/stdio.js');
 const { StreamableHTTPClientTransport } = require('@modelcontextprotocol/sdk/client/streamableHttp.js');
+
+const types = require('@modelcontextprotocol/sdk/types.js');
+const SCHEMAS = {
+  'elicitation/create': types.ElicitRequestSchema,
+  'sampling/createMessage': types.CreateMessageRequestSchema,
+  'roots/list': types.ListRootsRequestSchema,
+  'notifications/message': types.LoggingMessageNotificationSchema,
+};
 
 const job = JSON.parse(readFileSync(0, 'utf8'));
 
@@ -41,13 +50,16 @@ async function oneCall(client, call) {
 }
 
 const wire = transport();
-const client = new Client({ name: 'callgate-e2e', version: '1' });
+const answers = new Answers(job);
+const client = new Client({ name: 'callgate-e2e', version: '1' }, { capabilities: answers.capabilities() });
+answers.listen(client, (method) => SCHEMAS[method]);
 await client.connect(wire);
+if (job.log) await client.setLoggingLevel(job.log);
 const tools = await listed(client);
 const calls = [];
 for (const call of job.calls) calls.push(await oneCall(client, call));
 const asks = [];
 for (const ask of job.asks ?? []) asks.push(await oneAsk(client, ask));
 const offers = Object.keys(client.getServerCapabilities() ?? {}).sort();
-process.stdout.write(JSON.stringify({ protocol: wire.protocolVersion ?? null, tools, calls, asks, offers }));
+process.stdout.write(JSON.stringify({ protocol: wire.protocolVersion ?? null, tools, calls, asks, offers, asked: answers.asked, logs: answers.logs }));
 await client.close();

@@ -7,6 +7,7 @@ import asyncio
 import json
 import sys
 
+from answers import Answers
 from asks import one_ask, plain
 from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client
@@ -31,7 +32,11 @@ async def one_call(client, call):
 
 
 async def main(job):
-    async with Client(target(job), mode=MODES[job["mode"]], cache=None) as client:
+    answers = Answers(job)
+    heard = {**answers.callbacks(), **({"log_level": job["log"]} if answers.hears else {})}
+    async with Client(target(job), mode=MODES[job["mode"]], cache=None, **heard) as client:
+        if answers.hears and client.protocol_version != MODES["modern"]:
+            await client.set_logging_level(job["log"])
         tools, cursor = [], None
         while True:
             page = await client.list_tools(cursor=cursor)
@@ -43,7 +48,7 @@ async def main(job):
         asks = [await one_ask(client, ask, MCPError) for ask in job.get("asks", [])]
         offers = sorted(plain(client.server_capabilities))
         seen = {"protocol": client.protocol_version, "tools": tools, "calls": calls, "asks": asks, "offers": offers}
-        print(json.dumps(seen))
+        print(json.dumps({**seen, "asked": answers.asked, "logs": answers.logs}))
 
 
 asyncio.run(main(json.load(sys.stdin)))

@@ -8,6 +8,7 @@ import json
 import sys
 import warnings
 
+from answers import Answers
 from asks import one_ask, plain
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
@@ -36,9 +37,12 @@ async def one_call(session, call):
 
 
 async def main(job):
+    answers = Answers(job)
     async with target(job) as (reader, writer, *_):
-        async with ClientSession(reader, writer) as session:
+        async with ClientSession(reader, writer, **answers.callbacks()) as session:
             hello = await session.initialize()
+            if answers.hears:
+                await session.set_logging_level(job["log"])
             tools, cursor = [], None
             while True:
                 page = await session.list_tools(cursor)
@@ -50,7 +54,7 @@ async def main(job):
             asks = [await one_ask(session, ask, McpError, AnyUrl) for ask in job.get("asks", [])]
             offers = sorted(plain(hello.capabilities))
             seen = {"protocol": hello.protocolVersion, "tools": tools, "calls": calls, "asks": asks, "offers": offers}
-            print(json.dumps(seen))
+            print(json.dumps({**seen, "asked": answers.asked, "logs": answers.logs}))
 
 
 asyncio.run(main(json.load(sys.stdin)))

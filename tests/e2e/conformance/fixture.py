@@ -163,6 +163,21 @@ async def ask_declared(call):
     return text("asked what can be asked")
 
 
+PAGE = {"mode": "url", "url": "https://a.example/open", "message": "Please open this"}
+opened = []
+
+
+async def open_page(call):
+    """With sessions the call ends, to be made again when the page was opened: each second call is."""
+    if call.modern:
+        await call.ask({"page": {"method": "elicitation/create", "params": PAGE}})
+        return text("opened")
+    opened.append(call)
+    if len(opened) % 2:
+        raise MCPError(-32042, "open the page first", {"elicitations": [{**PAGE, "elicitationId": "e-1"}]})
+    return text("opened")
+
+
 async def failing(_call):
     return {**text("This tool intentionally returns an error for testing"), "isError": True}
 
@@ -182,7 +197,7 @@ TOOLS = {
     "test_input_required_result_list_roots": ask_roots, "test_input_required_result_request_state": ask_with_state,
     "test_input_required_result_multiple_inputs": ask_three, "test_input_required_result_multi_round": ask_twice,
     "test_input_required_result_tampered_state": ask_with_state,
-    "test_input_required_result_capabilities": ask_declared, **jobs.TOOLS,
+    "test_input_required_result_capabilities": ask_declared, "test_page": open_page, **jobs.TOOLS,
 }
 
 

@@ -12,6 +12,7 @@ use mcp::version::Era;
 use model::client::{ClientCapabilities, LogLevel};
 use model::denial::{Denial, Reason};
 use model::ids::{CallId, ServerName};
+use model::json::RawJson;
 use model::method::Method;
 use ports::upstream::{Answer, LogMessage, Progress, Question};
 
@@ -89,6 +90,10 @@ impl Answering {
             }
             Answer::Error { code, message, data } => {
                 let error = RpcError { code: *code, message: message.clone(), data: data.clone() };
+                let pages = relay::pages(self.client, &error);
+                if self.era == Era::Modern && !pages.is_empty() && self.method.may_ask() {
+                    return self.opens(&pages);
+                }
                 let error = relay::error(self.era, self.client, error);
                 // What a client lacks it is told by the status, too (MCP 2026-07-28, Transports).
                 let status = if error.code == code::MISSING_CAPABILITY { 400 } else { 200 };
@@ -124,6 +129,16 @@ impl Answering {
         });
         let asked: Vec<_> = asked.collect();
         End::ok(result_message(&self.id, &asking::input_required(&asked, Some(state), &self.server)))
+    }
+
+    /// Pages that a server with sessions wants opened before it is called again. The call is over: what the client sends
+    /// next is another one.
+    fn opens(&self, pages: &[RawJson]) -> End {
+        let keys: Vec<_> = (1..=pages.len()).map(|number| format!("page-{number}")).collect();
+        let asked = keys.iter().zip(pages);
+        let asked = asked.map(|(key, params)| asking::Asked { key, method: Method::Elicit, params });
+        let asked: Vec<_> = asked.collect();
+        End::ok(result_message(&self.id, &asking::input_required(&asked, None, &self.server)))
     }
 
     pub(super) fn progress(&self, progress: &Progress) -> Option<Bytes> {

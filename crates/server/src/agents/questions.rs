@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use bytes::Bytes;
 use call::Round;
@@ -15,9 +14,6 @@ use ports::upstream::Reply;
 use tokio::sync::mpsc;
 
 use super::sessions::Session;
-
-/// Before a server is called again that only wants to be called again.
-const PAUSE: Duration = Duration::from_millis(250);
 
 /// An answer, and the place of its question in its round.
 type Answered = (usize, Option<RawJson>);
@@ -73,10 +69,7 @@ impl Asking {
         random: [u8; 16],
     ) -> Option<(Self, Vec<Bytes>)> {
         if round.questions().is_empty() {
-            tokio::spawn(async move {
-                tokio::time::sleep(PAUSE).await;
-                round.answer(Vec::new());
-            });
+            round.answer(Vec::new());
             return None;
         }
         let random = hex(&random);

@@ -21,6 +21,9 @@ impl ClientCapabilities {
     /// `roots`: it has roots to tell.
     pub const ROOTS: Self = Self(1 << 5);
 
+    /// All of them.
+    pub const ALL: Self = Self(0b11_1111);
+
     /// Whether all of these are in the set.
     #[must_use]
     pub const fn has(self, other: Self) -> bool {

@@ -20,6 +20,7 @@ mod server;
 mod speak;
 mod stdio;
 mod table;
+mod whole;
 
 use std::collections::HashMap;
 use std::path::PathBuf;

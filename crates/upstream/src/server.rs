@@ -20,11 +20,13 @@ use crate::fault::{before_call, not_sent, unavailable, unusable};
 use crate::http::{self, HttpConnection};
 use crate::lane::{Lane, LaneKey};
 use crate::stdio::{Launch, StdioConnection};
+use crate::whole::Whole;
 
 /// One server.
 pub(crate) struct Server {
     pub(crate) config: ServerConfig,
     means: Means,
+    whole: Arc<Whole>,
     /// Set for HTTP servers.
     http: Option<http::Sites>,
     lanes: Mutex<Lanes>,
@@ -51,8 +53,8 @@ struct Lanes {
 
 impl Server {
     pub(crate) fn new(config: ServerConfig, means: Means, http: Option<http::Sites>) -> Self {
-        let one_refresh = tokio::sync::Mutex::new(());
-        Self { config, means, http, lanes: Mutex::default(), one_refresh }
+        let (one_refresh, whole) = (tokio::sync::Mutex::new(()), Whole::new(Arc::clone(&means.observer)));
+        Self { config, means, whole, http, lanes: Mutex::default(), one_refresh }
     }
 
     fn lanes(&self) -> MutexGuard<'_, Lanes> {
@@ -114,7 +116,7 @@ impl Server {
         credential: Option<&Secret>,
     ) -> Result<Arc<Connection>, UpstreamFault> {
         let name = &self.config.name;
-        let observer = Arc::clone(&self.means.observer);
+        let observer = self.whole.seen_with(whose.client());
         let values = self.sealed_values().await?;
         let connection = match (&self.config.transport, &self.http) {
             (Transport::Stdio(command), _) => {

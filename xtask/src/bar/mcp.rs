@@ -10,6 +10,8 @@ use crate::bar::{again_for_release, clients};
 
 mod conformance;
 mod properties;
+mod results;
+mod rounds;
 mod streams;
 
 /// What to measure and how hard.
@@ -66,17 +68,7 @@ fn measure(part: Part, args: &McpArgs, rig: &Rig, figures: &mut Figures) -> Resu
         Part::Conformance => conformance::measure(rig, figures),
         Part::Streams => streams::measure(rig, args.minutes, figures),
         Part::Cancel => clients::suite(rig, "cancel", figures),
-        Part::Rounds => rounds(rig, figures),
+        Part::Rounds => rounds::measure(rig, figures),
         Part::Properties => properties::measure(rig, args.cases, figures),
     }
-}
-
-/// A suite of its own: each combination of eras is one result.
-fn rounds(rig: &Rig, figures: &mut Figures) -> Result<(), String> {
-    const SUITE: &str = "questions";
-    if !rig.root.join(format!("tests/e2e/{SUITE}.py")).is_file() {
-        return Err(format!("there is no `tests/e2e/{SUITE}.py` yet"));
-    }
-    clients::install(rig)?;
-    clients::suite(rig, SUITE, figures)
 }

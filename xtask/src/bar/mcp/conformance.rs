@@ -3,13 +3,12 @@
 //! Must never count what is known to fall short as equal: the list of that excuses the suite's run, not the bar.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 use crate::bar::clients;
 use crate::bar::figure::{Figure, Figures, Want};
+use crate::bar::mcp::results::{SuiteResult, read, unexpected};
 use crate::bar::rig::Rig;
 
 /// Two eras on each side, two ways to the server.
@@ -33,12 +32,6 @@ struct Combination {
     scenarios: Share,
     checks: Share,
     tasks: Share,
-}
-
-#[derive(Deserialize)]
-struct SuiteResult {
-    name: String,
-    ok: bool,
 }
 
 /// Server scenarios, then client scenarios.
@@ -79,15 +72,6 @@ fn print(counts: &Counts, figures: &mut Figures) {
     }
 }
 
-/// What the suite itself does not expect: a difference that is not on its list, or one that is and is gone.
-fn unexpected(suite: &str, results: &[SuiteResult], figures: &mut Figures) {
-    let failed: Vec<&str> =
-        results.iter().filter(|result| !result.ok).map(|result| result.name.as_str()).collect();
-    let how = format!("of {} results; {}", results.len(), failed.join(" "));
-    let figure = Figure::new(format!("unexpected results, {suite}"), "results", Want::Exactly(0.0));
-    figures.add(&figure, failed.len() as f64, how.trim_end_matches("; "));
-}
-
 fn client(rig: &Rig, figures: &mut Figures) -> Result<(), String> {
     const SUITE: &str = "conformance_client";
     let (_, results) = clients::run(rig, SUITE, &[])?;
@@ -121,18 +105,10 @@ fn by_revision(results: &[SuiteResult]) -> BTreeMap<&str, Vec<(&str, bool)>> {
     found
 }
 
-fn read<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("no `{}`: {error}", path.display()))?;
-    serde_json::from_str(&text).map_err(|error| format!("`{}`: {error}", path.display()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn result(name: &str, ok: bool) -> SuiteResult {
-        SuiteResult { name: name.to_owned(), ok }
-    }
+    use crate::bar::mcp::results::result;
 
     #[test]
     fn what_is_excused_does_not_pass() {

@@ -187,6 +187,15 @@ fn http(reader: &mut Reader<'_>, table: &Table<'_, '_>, around: &Surroundings<'_
     let given = reader.text(table, "url")?;
     let url =
         secrets::embedded(reader, &given, &Place { key: &table.key("url"), around, form: &secrets::URL })?;
+    if let (None, Some(offset)) = (url.as_plain(), table.has("auth")) {
+        let got = "a `url` that holds a secret, which whoever gives tokens would be told";
+        let says = Says {
+            got,
+            want: "a plain `url` with `auth`",
+            fix: "write the `url` as it is, or remove `auth`",
+        };
+        reader.note(offset, &table.key("auth"), &says);
+    }
     let written = secrets::with_placeholders(&url);
     // What begins with a reference is known once it is read; it is checked then, and when it is connected to.
     if !written.starts_with(secrets::PLACEHOLDER) {

@@ -34,6 +34,7 @@ use ports::upstream::{Forward, ResultStream, UpstreamFault};
 
 use self::call::HttpStream;
 use self::handshake::{Replied, Stopped};
+use self::oauth::Answers;
 use self::site::{Session, Site, header};
 pub(crate) use self::sites::Sites;
 use crate::asked::Retry;
@@ -262,7 +263,7 @@ impl HttpConnection {
             return Ok(());
         }
         let (id, credential) = (self.next_id(), leased(&forward.lease));
-        let mut answers = 0;
+        let mut answers = Answers::default();
         let (response, replied) = loop {
             let body = outbound::set_level(id, wanted);
             let mut response = self.site.post(&session.headers(), credential, body);
@@ -314,7 +315,7 @@ struct Asking<'a> {
 
 impl Asking<'_> {
     async fn ask(&self, session: &Session, cursor: Option<&str>) -> Result<Replied, UpstreamFault> {
-        let mut answers = 0;
+        let mut answers = Answers::default();
         loop {
             match self.ask_once(session, cursor).await {
                 Ok(replied) => return Ok(replied),

@@ -22,6 +22,7 @@ use ports::upstream::{Answer, Forward, Reply, ResultStream, Sent, UpstreamEvent,
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::oauth::Answers;
 use super::response::{Part, Response, Unreadable};
 use super::site::Session;
 use super::{HttpConnection, Outgoing, leased};
@@ -48,7 +49,7 @@ pub(super) struct HttpStream {
     renewal: Option<Renewal>,
     renewed: bool,
     /// How often it was sent again with another token.
-    answers: u32,
+    answers: Answers,
     deadline: Pin<Box<Sleep>>,
     measure: Measure,
     notifications: u64,
@@ -78,7 +79,7 @@ impl HttpStream {
             response: Some(response),
             renewal: None,
             renewed: false,
-            answers: 0,
+            answers: Answers::default(),
             deadline: Box::pin(sleep_until(deadline)),
             measure,
             notifications: 0,

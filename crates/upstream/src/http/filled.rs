@@ -51,7 +51,9 @@ impl Filled {
         if bearer.as_ref().is_some_and(|bearer| !bearer.reveal().bytes().all(|b| b.is_ascii_graphic())) {
             return Err(ConfigError::Bearer(server.clone()));
         }
-        let credential = bearer.is_some() || headers.iter().any(|(name, _)| name == AUTHORIZATION.as_str());
+        let authorization = headers.iter().any(|(name, _)| name == AUTHORIZATION.as_str());
+        // What a token is for is told to others: an address that is secret is a credential itself.
+        let credential = bearer.is_some() || authorization || target.url.as_plain().is_none();
         let oauth = if credential { None } else { Some(Settings::of(server, &target.oauth, values)?) };
         secrets.extend(oauth.iter().flat_map(Settings::secrets).cloned());
         Ok(Self { url, bearer, headers, oauth, secrets })

@@ -12,7 +12,7 @@ use model::client::ClientCapabilities;
 use ports::secret::Secret;
 use ports::upstream::UpstreamFault;
 
-use super::oauth::{Challenge, Refused};
+use super::oauth::{Answers, Challenge, Refused};
 use super::response::{Part, Response, Unreadable};
 use super::site::{Session, Site, header};
 use crate::config::Era as Configured;
@@ -23,9 +23,6 @@ use crate::speak::client;
 const SESSION_ID_BYTES: usize = 512;
 /// Ids within a handshake, which has no other requests open.
 const PROBE: u64 = 1;
-
-/// How often one request is made again with another token.
-pub(super) const ANSWERS_MAX: u32 = 3;
 
 /// Why a request of ours that is not a call came to nothing.
 pub(super) enum Stopped {
@@ -56,7 +53,7 @@ impl Site {
         credential: Option<&Secret>,
         client: ClientCapabilities,
     ) -> Result<Session, UpstreamFault> {
-        let mut answers = 0;
+        let mut answers = Answers::default();
         loop {
             self.ready().await?;
             match self.handshake_once(credential, client).await {
@@ -75,12 +72,9 @@ impl Site {
     }
 
     /// `Ok` when the request may be made again, with another token.
-    pub(super) async fn again(&self, stopped: Stopped, answers: &mut u32) -> Result<(), UpstreamFault> {
+    pub(super) async fn again(&self, stopped: Stopped, answers: &mut Answers) -> Result<(), UpstreamFault> {
         match (stopped, &self.oauth) {
-            (Stopped::Refused(refused, _), Some(oauth))
-                if refused.wants_token() && *answers < ANSWERS_MAX =>
-            {
-                *answers += 1;
+            (Stopped::Refused(refused, _), Some(oauth)) if answers.take(&refused) => {
                 oauth.answer(*refused).await
             }
             (Stopped::Fault(fault) | Stopped::Refused(_, fault), _) => Err(fault),

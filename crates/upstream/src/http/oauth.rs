@@ -21,7 +21,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(crate) use self::challenge::Challenge;
 pub(super) use self::client::Parts;
-pub(crate) use self::client::{OauthClient, Refused, Token};
+pub(crate) use self::client::{Answers, OauthClient, Refused, Token};
 pub use self::fault::OauthFault;
 pub use self::login::{Login, Standing};
 pub use self::redirect::is_redirect;

@@ -6,19 +6,16 @@ use std::sync::Arc;
 use http::StatusCode;
 
 use super::HttpStream;
-use crate::http::handshake::ANSWERS_MAX;
 
 impl HttpStream {
     /// Whether the call goes on with another token, which is got now.
     pub(super) fn authorizes_anew(&mut self, status: StatusCode) -> bool {
         let Some(oauth) = self.connection.site.oauth.clone() else { return false };
         let refused = self.response.as_mut().and_then(|response| response.refused(status));
-        let Some(refused) = refused.filter(|refused| refused.wants_token()) else { return false };
         // What was asked in between was answered with the old one, which was good a moment ago.
-        if self.answers >= ANSWERS_MAX || self.again {
+        let Some(refused) = refused.filter(|refused| !self.again && self.answers.take(refused)) else {
             return false;
-        }
-        self.answers += 1;
+        };
         self.response = None;
         let (connection, forward, id) = (Arc::clone(&self.connection), Arc::clone(&self.forward), self.id);
         self.renewal = Some(tokio::spawn(async move {

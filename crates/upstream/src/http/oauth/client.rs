@@ -29,6 +29,10 @@ use crate::config::KeyAudience;
 use crate::fault::unavailable;
 use crate::guard::Guard;
 
+/// Of one request.
+const UNAUTHORIZED_MAX: u32 = 1;
+/// Of one request: each time more scopes are asked for.
+const INSUFFICIENT_MAX: u32 = 3;
 /// A renewal that failed while the token is still good is tried again after this.
 const PAUSE: Duration = Duration::from_secs(10);
 
@@ -48,10 +52,25 @@ pub(crate) struct Refused {
     pub(crate) token: Option<Arc<Token>>,
 }
 
-impl Refused {
-    /// Whether another token may help.
-    pub(crate) fn wants_token(&self) -> bool {
-        self.status == StatusCode::UNAUTHORIZED || self.challenge.insufficient
+/// How often one request was refused, and sent again with another token.
+#[derive(Default)]
+pub(crate) struct Answers {
+    /// 401: a token that was just got and is not taken either is no accident.
+    unauthorized: u32,
+    /// 403 `insufficient_scope`.
+    insufficient: u32,
+}
+
+impl Answers {
+    /// Whether another token may help once more.
+    pub(crate) fn take(&mut self, refused: &Refused) -> bool {
+        let (count, max) = match refused.status {
+            StatusCode::UNAUTHORIZED => (&mut self.unauthorized, UNAUTHORIZED_MAX),
+            _ if refused.challenge.insufficient => (&mut self.insufficient, INSUFFICIENT_MAX),
+            _ => return false,
+        };
+        *count += 1;
+        *count <= max
     }
 }
 
@@ -60,6 +79,8 @@ struct State {
     seen: Option<Stamp>,
     token: Option<Arc<Token>>,
     not_before: Option<Instant>,
+    /// What the last flight came to, when it failed.
+    failed: Option<(Instant, OauthFault)>,
 }
 
 /// The OAuth client of one server.
@@ -119,7 +140,7 @@ impl OauthClient {
             return Ok(());
         }
         let own = Arc::clone(self);
-        let renewal = async move { own.renew_ahead(&token).await };
+        let renewal = async move { own.fly(own.renew_ahead(&token)).await };
         self.apart(renewal).await
     }
 
@@ -129,7 +150,7 @@ impl OauthClient {
     /// When there is no other token, in words for an operator.
     pub(crate) async fn answer(self: &Arc<Self>, refused: Refused) -> Result<(), UpstreamFault> {
         let own = Arc::clone(self);
-        let answering = async move { own.get_another(&refused).await };
+        let answering = async move { own.fly(own.get_another(&refused)).await };
         self.apart(answering).await
     }
 
@@ -144,8 +165,23 @@ impl OauthClient {
         }
     }
 
-    async fn renew_ahead(&self, token: &Arc<Token>) -> Result<(), OauthFault> {
+    /// Waits for its turn. Who waited for a flight that failed has its answer: each would fly for nothing.
+    async fn fly(
+        &self,
+        flight: impl Future<Output = Result<(), OauthFault>> + Send,
+    ) -> Result<(), OauthFault> {
+        let asked = Instant::now();
         let _turn = self.one_flight.lock().await;
+        let failed = self.state().failed.clone().filter(|(at, _)| *at > asked);
+        if let Some((_, fault)) = failed {
+            return Err(fault);
+        }
+        let result = flight.await;
+        self.state().failed = result.as_ref().err().map(|fault| (Instant::now(), fault.clone()));
+        result
+    }
+
+    async fn renew_ahead(&self, token: &Arc<Token>) -> Result<(), OauthFault> {
         self.reload().await?;
         if !self.is_current(Some(token)) {
             return Ok(());
@@ -175,7 +211,6 @@ impl OauthClient {
     }
 
     async fn get_another(&self, refused: &Refused) -> Result<(), OauthFault> {
-        let _turn = self.one_flight.lock().await;
         self.reload().await?;
         let current = self.current();
         let used = refused.token.as_ref();
@@ -361,3 +396,6 @@ impl Kept {
         Self { access: Some(given.access), got_at, expires_at, refresh: given.refresh, ..self.clone() }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -90,7 +90,7 @@ impl Login {
         let none = || {
             let name = &config.name;
             OauthFault::Machine(format!(
-                "server `{name}` has a credential in the configuration, or no `https` url"
+                "server `{name}` has a credential in the configuration (its url counts when it is sealed), or no `https` url"
             ))
         };
         let client = site.oauth.clone().ok_or_else(none)?;

@@ -51,7 +51,7 @@ impl OauthClient {
         alike(self.state().token.as_deref(), token.map(Arc::as_ref))
     }
 
-    fn ready_made(&self, kept: Kept) -> Token {
+    pub(super) fn ready_made(&self, kept: Kept) -> Token {
         let header = kept.access.as_ref().and_then(|access| {
             let mut header = HeaderValue::from_str(&format!("Bearer {}", access.reveal())).ok()?;
             header.set_sensitive(true);
@@ -73,7 +73,7 @@ impl OauthClient {
             }
         };
         let mut state = self.state();
-        *state = State { seen, token: Some(token), not_before: None };
+        *state = State { seen, token: Some(token), ..State::default() };
     }
 
     /// Forgets tokens that are not taken any more; who we are stays known.

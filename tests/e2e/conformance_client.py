@@ -28,7 +28,6 @@ KNOWN_SHORT = {
         "*/sep-2322-client-request-state",
     ),
     "streams of servers are not resumed": ("*/sse-retry",),
-    "no token is got for a server that wants one": ("*/auth/*",),
 }
 
 

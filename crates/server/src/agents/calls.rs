@@ -73,6 +73,8 @@ impl Exchange<'_> {
         let (client, log) = (call.meta.client, call.meta.log);
         let answering = Answering { era, method, id, token, client, log, server, pages };
         let (place, asks) = match way {
+            // Of what cannot be asked nothing is kept, so nothing has to be known again.
+            Way::Modern(_) if client.is_empty() && retry.state.is_none() => (None, Asks::Nobody),
             Way::Modern(_) => (None, Asks::Again(Whose::of(&self.caller, &call))),
             Way::Legacy(session) => {
                 let Some(place) = Place::reserve(Arc::clone(&session), &answering.id) else {

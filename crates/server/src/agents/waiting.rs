@@ -23,6 +23,8 @@ pub(super) enum Asks {
     Session(Arc<Session>),
     /// By a result that it answers with another request.
     Again(Whose),
+    /// It cannot be asked anything.
+    Nobody,
 }
 
 /// A call under way, for one request of its client.
@@ -112,6 +114,11 @@ impl Open {
                 return match &self.asks {
                     Asks::Again(_) => Step::Suspend(round),
                     Asks::Session(session) => self.ask(session, round),
+                    Asks::Nobody => {
+                        // Nothing to ask: the server is to be called again. Else it is as if nobody answered.
+                        round.answer(Vec::new());
+                        Step::Nothing
+                    }
                 };
             }
         };

@@ -551,7 +551,7 @@ def as_shown(binary, directory):
     lib.wait_for("the admin socket", lambda: socket.exists() or not daemon.alive())
     out = directory / "out.json"
     asked = person.at_terminal("--output", "json", "import", person.home.kind, out=out)
-    asked.until("certify these 2 tools?")
+    asked.until("certify these 2 tools and 3 methods?")
     lib.require("moving" in asked.shown and "steady" in asked.shown, f"asked before it was shown: {asked.shown}")
     offer(tool("steady", "Says something."), tool("moving", "Says something else."))
     person.must("servers", "refresh", "s")

@@ -316,7 +316,16 @@ permit (
   action in [Callgate::Action::\"risk:write\", Callgate::Action::\"risk:privileged\"],
   resource
 )
+unless { action in Callgate::Action::\"sample\" }
 when { context.approval.count >= 1 };
+
+// What a server asks of the assistant's model cannot wait for you. To permit it, take the comment marks away.
+// @id(\"workspace/sampling\")
+// permit (
+//   principal in Callgate::AgentGroup::\"known\",
+//   action in Callgate::Action::\"sample\",
+//   resource
+// );
 ";
 
 const OWN_REASON: &str = "Callgate's own files are not for agents";

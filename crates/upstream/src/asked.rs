@@ -99,6 +99,11 @@ impl Asked {
         !matches!(self.round, Round::None)
     }
 
+    /// Whether nothing of the call is open at the server: a stateless one waits to be called again.
+    pub(crate) const fn between(&self) -> bool {
+        matches!(self.round, Round::Input(_))
+    }
+
     /// Takes a request of a server with sessions, to which `can` was declared.
     pub(crate) fn take(
         &mut self,

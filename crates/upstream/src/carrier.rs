@@ -8,16 +8,21 @@ use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 use mcp::outbound;
-use mcp::reply::{UpstreamMessage, UpstreamNotification};
+use mcp::reply::{ServerRequest, UpstreamMessage, UpstreamNotification};
+use mcp::version::ProtocolVersion;
+use model::client::ClientCapabilities;
 use model::ids::ServerName;
-use ports::upstream::UpstreamFault;
+use model::method::Method;
+use ports::BoxFuture;
+use ports::upstream::{Forward, UpstreamFault};
 
 pub(crate) use self::call::CarriedStream;
+use crate::asked::Retry;
 use crate::conduct::{Conduct, Flood};
 use crate::config::Limits;
 use crate::fault::violation;
 use crate::speak;
-use crate::table::{Settled, Table};
+use crate::table::{Settled, Table, Ticket, Unasked};
 
 /// Such a connection.
 pub(crate) trait Carrier: Send + Sync + 'static {
@@ -39,7 +44,23 @@ pub(crate) trait Carrier: Send + Sync + 'static {
     fn say(self: &Arc<Self>, message: Bytes);
     /// Says something that belongs to a call, not before the call itself. Never waits either.
     fn say_of(self: &Arc<Self>, sending: &Self::Sending, message: Bytes);
+    /// The revision that is spoken.
+    fn version(&self) -> ProtocolVersion {
+        ProtocolVersion::LATEST_LEGACY
+    }
+    /// What the server may ask by requests of its own.
+    fn may_ask(&self) -> ClientCapabilities {
+        ClientCapabilities::NONE
+    }
+    /// Sends the same call again, as only stateless servers want it.
+    fn send_again(self: &Arc<Self>, _: Arc<Forward>, _: Retry) -> Sending<Self::Sending> {
+        let fault = violation(self.server(), "it wants a call again that is open there");
+        Box::pin(std::future::ready(Err(fault)))
+    }
 }
+
+/// A call being sent; all is left undone when it is dropped.
+pub(crate) type Sending<S> = BoxFuture<'static, Result<(Ticket, S), UpstreamFault>>;
 
 /// Takes one message of the server. What it answers tells whether it was asked for.
 ///
@@ -59,11 +80,27 @@ pub(crate) fn take<C: Carrier>(
         }
         UpstreamMessage::Request(request) => {
             conduct.count(connection.limits().notifications_max)?;
-            // `{}` to `ping`, an error to everything else.
-            connection.say(request.answer());
+            take_request(connection, request);
             Ok(None)
         }
     }
+}
+
+fn take_request<C: Carrier>(connection: &Arc<C>, request: ServerRequest) {
+    let asks = Method::parse_question(&request.method).is_some() && !connection.may_ask().is_empty();
+    let unasked = if asks { connection.table().ask(request).err() } else { Some(Unasked::Nobody(request)) };
+    match unasked {
+        // `{}` to `ping`, an error to everything else.
+        Some(Unasked::Nobody(request)) => connection.say(request.answer()),
+        Some(Unasked::TooMuch(id)) => end(connection, id, "it asks more at once than is carried"),
+        None => {}
+    }
+}
+
+/// Ends a call of which the server says too much.
+fn end<C: Carrier>(connection: &Arc<C>, id: u64, what: &str) {
+    connection.table().settle(Some(id), Err(violation(connection.server(), what)));
+    connection.say(outbound::cancelled(id, what));
 }
 
 fn take_notification<C: Carrier>(connection: &Arc<C>, notification: UpstreamNotification) {
@@ -72,14 +109,16 @@ fn take_notification<C: Carrier>(connection: &Arc<C>, notification: UpstreamNoti
             let id = update.token;
             let max = connection.limits().notifications_max;
             if !connection.table().progress(id, speak::progress(update), max) {
-                let fault = violation(connection.server(), "it floods the call with progress");
-                connection.table().settle(Some(id), Err(fault));
-                connection.say(outbound::cancelled(id, "too much progress"));
+                end(connection, id, "it floods the call with progress");
             }
         }
         UpstreamNotification::ToolsChanged => connection.tools_changed(),
-        UpstreamNotification::Log(_)
-        | UpstreamNotification::Cancelled { .. }
-        | UpstreamNotification::Other => {}
+        UpstreamNotification::Log(update) => {
+            for id in connection.table().log(&update, connection.limits().notifications_max) {
+                end(connection, id, "it floods the call with messages");
+            }
+        }
+        UpstreamNotification::Cancelled { request: Some(id) } => connection.table().withdrawn(&id),
+        UpstreamNotification::Cancelled { request: None } | UpstreamNotification::Other => {}
     }
 }

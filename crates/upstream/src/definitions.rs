@@ -12,6 +12,7 @@ use model::denial::Reason;
 use model::digest::Digest;
 use model::ids::ServerName;
 use model::json::RawJson;
+use model::method::Method;
 use model::tool::PinnedTool;
 use ports::definitions::{DefinitionObserver, Offered};
 use ports::upstream::UpstreamFault;
@@ -20,6 +21,7 @@ use tokio::time::{Duration, Instant};
 
 use crate::config::Limits;
 use crate::fault::{not_sent, unavailable, violation};
+use crate::lane::LaneKey;
 
 /// One page of `tools/list`.
 pub(crate) struct Page {
@@ -81,15 +83,22 @@ pub(crate) struct Definitions {
     server: ServerName,
     limits: Limits,
     observer: Arc<dyn DefinitionObserver>,
+    /// Whether the server can ask whoever it serves: not on a connection of many.
+    asks: bool,
     current: RwLock<Option<Arc<Verified>>>,
     changes: AtomicU64,
     one_at_a_time: tokio::sync::Mutex<()>,
 }
 
 impl Definitions {
-    pub(crate) fn new(server: ServerName, limits: Limits, observer: Arc<dyn DefinitionObserver>) -> Self {
+    pub(crate) fn new(
+        (server, limits): (ServerName, Limits),
+        observer: Arc<dyn DefinitionObserver>,
+        whose: &LaneKey,
+    ) -> Self {
         let (current, changes) = (RwLock::new(None), AtomicU64::new(0));
-        Self { server, limits, observer, current, changes, one_at_a_time: tokio::sync::Mutex::new(()) }
+        let (asks, one_at_a_time) = (*whose != LaneKey::Shared, tokio::sync::Mutex::new(()));
+        Self { server, limits, observer, asks, current, changes, one_at_a_time }
     }
 
     /// The server said that its tools changed: nothing passes before they were listed again.
@@ -141,7 +150,10 @@ impl Definitions {
                 continue;
             }
             // Asked now: listing may have begun another session.
-            let methods = lister.offers().methods;
+            let mut methods = lister.offers().methods;
+            if self.asks {
+                methods.extend(Method::QUESTIONS);
+            }
             let listing = Listing::read(&tools, &methods);
             self.observer
                 .observed(&self.server, Offered { tools, methods })

@@ -41,6 +41,7 @@ use crate::asked::Retry;
 use crate::connection::Call;
 use crate::definitions::{Definitions, Listed, Lister, Page, Verified};
 use crate::fault::{before_call, not_sent, unavailable};
+use crate::lane::LaneKey;
 use crate::speak;
 
 /// Most time for what is sent on the side: cancellations, answers, the end of a session.
@@ -77,14 +78,15 @@ impl HttpConnection {
         site: &Arc<Site>,
         observer: Arc<dyn DefinitionObserver>,
         credential: Option<&Secret>,
-        client: ClientCapabilities,
+        whose: &LaneKey,
     ) -> Result<Arc<Self>, UpstreamFault> {
+        let client = whose.client();
         let session = site.handshake(credential, client).await?;
         tracing::info!(server = %site.server, version = %session.version, "server answers");
         let connection = Arc::new(Self {
             site: Arc::clone(site),
             session: RwLock::new(Arc::new(session)),
-            definitions: Definitions::new(site.server.clone(), site.limits, observer),
+            definitions: Definitions::new((site.server.clone(), site.limits), observer, whose),
             last_id: AtomicU64::new(0),
             dead: AtomicBool::new(false),
             served: AtomicBool::new(false),

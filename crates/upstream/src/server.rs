@@ -126,7 +126,7 @@ impl Server {
             }
             (Transport::Http(_), Some(sites)) => {
                 let site = sites.at(&self.config, &values).map_err(|e| unusable(&e))?;
-                Connection::Http(HttpConnection::start(&site, observer, credential, whose.client()).await?)
+                Connection::Http(HttpConnection::start(&site, observer, credential, whose).await?)
             }
             (Transport::Http(_), None) => {
                 return Err(unavailable(&self.config.name, "its address was never checked"));

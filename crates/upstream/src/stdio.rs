@@ -15,17 +15,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mcp::outbound;
+use mcp::question::known_to;
 use mcp::reply::{Offers, Outcome};
 use mcp::version::{Era, ProtocolVersion};
-use model::client::ClientCapabilities;
+use model::client::{ClientCapabilities, LogLevel};
 use model::denial::Reason;
 use model::ids::ServerName;
 use ports::definitions::DefinitionObserver;
-use ports::upstream::{ResultStream, UpstreamFault};
+use ports::upstream::{Forward, ResultStream, UpstreamFault};
 use tokio::sync::mpsc;
 
 pub(crate) use self::launch::Launch;
-use crate::carrier::{CarriedStream, Carrier};
+use crate::asked::{PACE, Retry};
+use crate::carrier::{CarriedStream, Carrier, Sending};
 use crate::config::{Limits, ServerConfig};
 use crate::connection::Call;
 use crate::definitions::{Definitions, Lister, Page, Verified};
@@ -33,7 +35,7 @@ use crate::fault::{before_call, maybe_sent, unavailable, violation};
 use crate::guard::Guard;
 use crate::lane::LaneKey;
 use crate::speak;
-use crate::table::Table;
+use crate::table::{Table, Ticket, Wants};
 
 /// Messages that wait to be written; a child that does not read makes callers wait.
 const OUTBOX: usize = 64;
@@ -46,6 +48,10 @@ pub(crate) struct StdioConnection {
     offers: OnceLock<Offers>,
     /// What the server is told that it may ask.
     client: ClientCapabilities,
+    /// Whether it is everybody's.
+    shared: bool,
+    /// From which level on it logs, as far as it was told.
+    level: tokio::sync::Mutex<Option<LogLevel>>,
     table: Table,
     outbox: mpsc::Sender<Bytes>,
     handle: child::Handle,
@@ -76,11 +82,13 @@ impl StdioConnection {
             version: OnceLock::new(),
             offers: OnceLock::new(),
             client: whose.client(),
+            shared: *whose == LaneKey::Shared,
+            level: tokio::sync::Mutex::default(),
             table: Table::default(),
             outbox,
             handle: spawned.handle,
             guard: Arc::new(environment::guarded(&launch)),
-            definitions: Definitions::new(config.name.clone(), config.limits, observer),
+            definitions: Definitions::new((config.name.clone(), config.limits), observer, whose),
             relisting: AtomicBool::new(false),
             served: AtomicBool::new(false),
         });
@@ -127,22 +135,52 @@ impl StdioConnection {
 
     /// Sends one call.
     pub(crate) async fn call(self: &Arc<Self>, call: Call) -> Result<Box<dyn ResultStream>, UpstreamFault> {
+        let mut call = call;
+        if self.shared {
+            // Nobody could tell whose messages they are.
+            call.forward.log = None;
+        }
+        self.set_level(call.forward.log).await?;
+        let ticket = self.send(&call.forward, None).await?;
+        let with = ((), Arc::clone(&self.guard));
+        Ok(Box::new(CarriedStream::new(Arc::clone(self), with, ticket, call)))
+    }
+
+    /// Sends a call, or the same call again, once its tool is found to be what was decided on.
+    async fn send(
+        self: &Arc<Self>,
+        forward: &Forward,
+        again: Option<&Retry>,
+    ) -> Result<Ticket, UpstreamFault> {
         loop {
             let verified = self.verified().await?;
-            verified.pinned(&call.forward.tool)?;
+            verified.pinned(&forward.tool)?;
             let place = self.outbox.reserve().await.map_err(|_| self.gone())?;
             // The tools may have changed while the child was slow to read.
             if self.definitions.unchanged(&verified) {
-                let ticket = self.table.open(call.forward.wants_progress)?;
-                place.send(speak::request(&call.forward, self.version(), ticket.id, None));
-                let with = ((), Arc::clone(&self.guard));
-                return Ok(Box::new(CarriedStream::new(Arc::clone(self), with, ticket, call)));
+                let (progress, questions) = (forward.wants_progress, !self.may_ask().is_empty());
+                let ticket = self.table.open_wanting(Wants { progress, log: forward.log, questions })?;
+                place.send(speak::request(forward, self.version(), ticket.id, again));
+                return Ok(ticket);
             }
         }
     }
 
-    fn version(&self) -> ProtocolVersion {
-        self.version.get().copied().unwrap_or(ProtocolVersion::LATEST_LEGACY)
+    /// Has a child of the older era log from the level on that a call wants, unless it does. What it logs for others
+    /// is dropped by their calls.
+    async fn set_level(&self, wanted: Option<LogLevel>) -> Result<(), UpstreamFault> {
+        let takes = self.version().era() == Era::Legacy && self.offers().logging;
+        let Some(wanted) = wanted.filter(|_| takes) else { return Ok(()) };
+        let mut level = self.level.lock().await;
+        if level.is_none_or(|level| level > wanted) {
+            if let Outcome::Error(_) =
+                self.ask(|id| outbound::set_level(id, wanted)).await.map_err(before_call)?
+            {
+                tracing::debug!(server = %self.server, "does not take the level of messages");
+            }
+            *level = Some(wanted);
+        }
+        Ok(())
     }
 
     fn gone(&self) -> UpstreamFault {
@@ -246,6 +284,27 @@ impl Carrier for StdioConnection {
 
     fn say_of(self: &Arc<Self>, (): &(), message: Bytes) {
         self.say(message);
+    }
+
+    fn version(&self) -> ProtocolVersion {
+        self.version.get().copied().unwrap_or(ProtocolVersion::LATEST_LEGACY)
+    }
+
+    fn may_ask(&self) -> ClientCapabilities {
+        match self.version().era() {
+            Era::Legacy => known_to(self.version(), self.client),
+            Era::Modern => ClientCapabilities::NONE,
+        }
+    }
+
+    fn send_again(self: &Arc<Self>, forward: Arc<Forward>, retry: Retry) -> Sending<()> {
+        let own = Arc::clone(self);
+        Box::pin(async move {
+            if retry.empty() {
+                tokio::time::sleep(PACE).await;
+            }
+            Ok((own.send(&forward, Some(&retry)).await?, ()))
+        })
     }
 }
 

@@ -4,12 +4,17 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use mcp::reply;
+use mcp::jsonrpc::RequestId;
+use mcp::reply::{self, LogUpdate, ServerRequest};
+use model::client::LogLevel;
 use ports::upstream::{Progress, Sent, UpstreamFault};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
-/// Progress that waits for one caller; what comes while it is full is dropped, as progress may be.
-const PROGRESS_QUEUE: usize = 64;
+/// What waits for one caller and may be lost; what comes while it is full is dropped.
+const PASSING_QUEUE: usize = 64;
+/// What the server asks that waits for one caller; more is a flood.
+const SAID_QUEUE: usize = 32;
 
 pub(crate) type Outcome = Result<reply::Outcome, UpstreamFault>;
 
@@ -18,13 +23,65 @@ pub(crate) struct Ticket {
     /// Its id, and its progress token.
     pub(crate) id: u64,
     pub(crate) done: oneshot::Receiver<Outcome>,
-    pub(crate) progress: Option<mpsc::Receiver<Progress>>,
+    pub(crate) passing: Option<mpsc::Receiver<Passing>>,
+    pub(crate) said: Option<mpsc::Receiver<Said>>,
+}
+
+/// What passes by a caller.
+pub(crate) enum Passing {
+    Progress(Progress),
+    Log(LogUpdate),
+}
+
+/// What a server with sessions says to whoever it serves.
+pub(crate) enum Said {
+    /// It asks.
+    Asks(ServerRequest),
+    /// It asks no more.
+    Withdraws(RequestId),
+}
+
+/// What of a connection one request wants to hear.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Wants {
+    /// Its progress.
+    pub(crate) progress: bool,
+    /// What is logged, from this level on.
+    pub(crate) log: Option<LogLevel>,
+    /// What is asked of the client.
+    pub(crate) questions: bool,
+}
+
+/// Why a question reaches no caller.
+pub(crate) enum Unasked {
+    /// Nobody can be asked.
+    Nobody(ServerRequest),
+    /// The request with this id was asked too much.
+    TooMuch(u64),
 }
 
 struct Slot {
     done: oneshot::Sender<Outcome>,
-    progress: Option<mpsc::Sender<Progress>>,
+    wants: Wants,
+    passing: Option<mpsc::Sender<Passing>>,
+    said: Option<mpsc::Sender<Said>>,
     notifications: u64,
+}
+
+impl Slot {
+    /// One notification more. False after too many.
+    const fn note(&mut self, max: u64) -> bool {
+        self.notifications += 1;
+        self.notifications <= max
+    }
+
+    /// Passes on what may be lost: the queue is full, or nobody listens any more. False after too much of it.
+    fn pass(&mut self, passing: Passing, max: u64) -> bool {
+        if let Some(hears) = &self.passing {
+            let _lost = hears.try_send(passing);
+        }
+        self.note(max)
+    }
 }
 
 /// What became of an answer.
@@ -59,6 +116,14 @@ impl Table {
     /// # Errors
     /// The fault that ended the connection: nothing is sent.
     pub(crate) fn open(&self, wants_progress: bool) -> Result<Ticket, UpstreamFault> {
+        self.open_wanting(Wants { progress: wants_progress, ..Wants::default() })
+    }
+
+    /// Opens a request that wants to hear this.
+    ///
+    /// # Errors
+    /// As of [`Self::open`].
+    pub(crate) fn open_wanting(&self, wants: Wants) -> Result<Ticket, UpstreamFault> {
         let mut inner = self.inner();
         if let Some(fault) = &inner.dead {
             return Err(UpstreamFault { sent: Sent::No, ..fault.clone() });
@@ -66,12 +131,11 @@ impl Table {
         inner.last += 1;
         let id = inner.last;
         let (done, waits) = oneshot::channel();
-        let (progress, hears) = match wants_progress {
-            true => Some(mpsc::channel(PROGRESS_QUEUE)).unzip(),
-            false => (None, None),
-        };
-        inner.open.insert(id, Slot { done, progress, notifications: 0 });
-        Ok(Ticket { id, done: waits, progress: hears })
+        let passes = wants.progress || wants.log.is_some();
+        let (passing, hears) = passes.then(|| mpsc::channel(PASSING_QUEUE)).unzip();
+        let (said, listens) = wants.questions.then(|| mpsc::channel(SAID_QUEUE)).unzip();
+        inner.open.insert(id, Slot { done, wants, passing, said, notifications: 0 });
+        Ok(Ticket { id, done: waits, passing: hears, said: listens })
     }
 
     /// Brings an answer to who waits for it.
@@ -93,12 +157,44 @@ impl Table {
     pub(crate) fn progress(&self, id: u64, progress: Progress, max: u64) -> bool {
         let mut inner = self.inner();
         let Some(slot) = inner.open.get_mut(&id) else { return true };
-        slot.notifications += 1;
-        if let Some(hears) = &slot.progress {
-            // Full, or nobody listens any more: progress may be lost.
-            let _lost = hears.try_send(progress);
+        if slot.wants.progress { slot.pass(Passing::Progress(progress), max) } else { slot.note(max) }
+    }
+
+    /// Passes a log message to every request that wants it. Those that have had too much.
+    pub(crate) fn log(&self, update: &LogUpdate, max: u64) -> Vec<u64> {
+        let mut inner = self.inner();
+        let wants = |slot: &Slot| slot.wants.log.is_some_and(|least| update.level >= least);
+        let wanting = inner.open.iter_mut().filter(|(_, slot)| wants(slot));
+        let full = wanting.filter_map(|(id, slot)| {
+            let fits = slot.pass(Passing::Log(update.clone()), max);
+            (!fits).then_some(*id)
+        });
+        full.collect()
+    }
+
+    /// Brings a question to the request opened last of those whose client can be asked: nothing says whose it is.
+    ///
+    /// # Errors
+    /// Why it reaches nobody.
+    pub(crate) fn ask(&self, request: ServerRequest) -> Result<(), Unasked> {
+        let inner = self.inner();
+        let askable = inner.open.iter().filter_map(|(id, slot)| Some((*id, slot.said.as_ref()?)));
+        let Some((id, said)) = askable.max_by_key(|(id, _)| *id) else {
+            return Err(Unasked::Nobody(request));
+        };
+        match said.try_send(Said::Asks(request)) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Closed(Said::Asks(request))) => Err(Unasked::Nobody(request)),
+            Err(_) => Err(Unasked::TooMuch(id)),
         }
-        slot.notifications <= max
+    }
+
+    /// The server asks this no more, whoever it asked.
+    pub(crate) fn withdrawn(&self, request: &RequestId) {
+        for said in self.inner().open.values().filter_map(|slot| slot.said.as_ref()) {
+            // A caller that is asked so much is about to fail.
+            let _lost = said.try_send(Said::Withdraws(request.clone()));
+        }
     }
 
     /// Forgets a request. True when it was still open.

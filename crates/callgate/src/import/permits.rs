@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use clients::{ProposedTool, Surroundings, propose};
 use model::digest::Digest;
 use model::ids::{ServerName, ToolName};
+use model::method::Method;
 use model::tool::ToolRef;
 use serde_json::{Value, json};
 use server::PolicyFiles as _;
@@ -153,6 +154,10 @@ async fn certified(operator: &Operator) -> Result<Vec<ProposedTool>, Failure> {
         let usable = tool.get("usable") == Some(&json!(true));
         let name = ServerName::parse(text(tool, "server")).ok().zip(ToolName::parse(text(tool, "name")).ok());
         let Some((server, tool_name)) = name.filter(|_| usable) else { continue };
+        if Method::of(&tool_name).is_some_and(Method::is_question) {
+            // What a server asks is no write of an agent, and names no place an agent reaches.
+            continue;
+        }
         let shown = operator.ask("tools/show", json!({"tool": text(tool, "tool")})).await?;
         let definition: Value = serde_json::from_str(text(&shown, "definition_text")).unwrap_or_default();
         tools.push(ProposedTool {

@@ -41,7 +41,8 @@ fn writes_are_permitted_in_the_workspace_and_nowhere_else() {
 fn what_names_no_path_is_spared_by_server_and_our_files_are_kept_where_nothing_writes() {
     let tools = [tool("memory", "add", &["text"]), tool("notes", "note", &["text"])];
     let text = propose(&tools, &around());
-    let spared: Vec<&str> = text.split("// permit (").skip(1).collect();
+    let permits = text.split("// permit (").skip(1);
+    let spared: Vec<&str> = permits.filter(|permit| !permit.contains("\"sample\"")).collect();
     assert_eq!(spared.len(), 2, "{text}");
     for block in spared {
         assert!(!(block.contains("memory::Action") && block.contains("notes::Action")), "{block}");
@@ -72,6 +73,14 @@ fn a_workspace_that_is_too_much_is_not_permitted() {
     );
     assert!(!text.contains("write_file"));
     assert!(text.contains("w/other-writes"));
+}
+
+#[test]
+fn what_a_server_asks_of_a_model_waits_for_nobody() {
+    let text = propose(&[tool("files", "write_file", &["path"])], &around());
+    let (_, others) = text.split_once("w/other-writes").unwrap();
+    assert!(others.split_once(';').unwrap().0.contains("unless { action in Callgate::Action::\"sample\" }"));
+    assert!(text.contains("// @id(\"w/sampling\")"), "and how to permit it is shown");
 }
 
 fn path() -> Vec<Place> {

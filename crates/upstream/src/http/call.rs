@@ -112,7 +112,7 @@ impl HttpStream {
                 () = &mut self.deadline => Heard::Deadline,
             },
             // The server waits for the client, and so do we.
-            None if self.asked.open() => {
+            None if self.asked.between() => {
                 (&mut self.deadline).await;
                 Heard::Deadline
             }

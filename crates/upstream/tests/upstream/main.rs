@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod asks;
 #[cfg(test)]
+mod asks_stdio;
+#[cfg(test)]
 mod authority;
 #[cfg(test)]
 mod http;

@@ -35,7 +35,7 @@ KNOWN_SHORT = {
     "an answer counts only for what was asked before": (
         "*/modern-on-*/input-required-result-ignore-extra-params",
     ),
-    "a modern client hears no log message of a child process before what it asks": (
+    "a child process of its own is started for what a client declares first; the suite waits 0.6 s": (
         "stdio/modern-on-*/server-stateless:sep-2575-http-server-no-independent-requests-on-stream",
     ),
     "subscriptions to resources are not carried": (

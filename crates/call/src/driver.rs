@@ -10,7 +10,7 @@ use std::time::Duration;
 use model::call::{Endpoint, ToolCall};
 use model::denial::{Denial, Reason};
 use model::digest::Salt;
-use model::ids::CallId;
+use model::ids::{AgentId, CallId};
 use model::limits::CallLimits;
 use model::task::Task;
 use ports::Ports;
@@ -25,6 +25,7 @@ use crate::identified::Caller;
 use crate::listings::Listings;
 use crate::noise::Noise;
 use crate::open_calls::{CancelToken, OpenCalls};
+use crate::rates::Rates;
 use crate::received::{Received, Stamp};
 use crate::refuse::Place;
 pub use crate::refuse::Refused;
@@ -45,6 +46,7 @@ pub struct Door {
     pub(crate) views: Views,
     pub(crate) listings: Listings,
     pub(crate) noise: Noise,
+    pub(crate) rates: Rates,
     pub(crate) open: OpenCalls,
     pub(crate) suspended: SuspendedCalls,
 }
@@ -94,6 +96,7 @@ impl Door {
     #[must_use]
     pub fn new(ports: Ports, limits: CallLimits, listings: Listings) -> Arc<Self> {
         Arc::new(Self {
+            rates: Rates::new(&limits),
             ports,
             limits,
             sequencers: Sequencers::default(),
@@ -145,9 +148,11 @@ impl Door {
     /// Walks one call from received to recorded.
     ///
     /// # Errors
-    /// A recorded refusal when it was refused before its decision.
+    /// A recorded refusal when it was refused before its decision; one that is counted when its agent asks too often.
     pub async fn call(self: &Arc<Self>, caller: Caller, call: ToolCall) -> Result<CallHandle, Refused> {
         let stamp = self.stamp()?;
+        let agent = &caller.principal.agent;
+        self.rates.call(agent, stamp.started).map_err(|denial| self.too_often(&stamp, agent, denial))?;
         let resolved = self.resolve(stamp, caller, call).await?;
         let cancel = CancelToken::default();
         let (passing_in, passing) = mpsc::channel(PASSING_QUEUE);
@@ -158,7 +163,8 @@ impl Door {
         Ok(CallHandle { id: stamp.id, passing, done, cancel })
     }
 
-    /// Records that a request of a verified caller was refused by the edge.
+    /// Records that a request of a verified caller was refused by the edge; counts it when its agent asks too often, and
+    /// then says that instead.
     pub async fn refuse(
         &self,
         caller: &Caller,
@@ -170,6 +176,10 @@ impl Door {
             Ok(stamp) => stamp,
             Err(refused) => return refused,
         };
+        let agent = &caller.principal.agent;
+        if let Err(denial) = self.rates.other(agent, stamp.started) {
+            return self.too_often(&stamp, agent, denial);
+        }
         let task = match Task::implicit(&caller.principal.agent) {
             Ok(task) => task,
             Err(error) => {
@@ -215,6 +225,12 @@ impl Door {
                 }
             },
         }
+    }
+
+    /// A refusal that is counted and no entry.
+    pub(crate) fn too_often(&self, stamp: &Stamp, agent: &AgentId, denial: Denial) -> Refused {
+        self.noise.count_of(denial.reason, agent, &self.ports);
+        Refused { call: stamp.id, denial }
     }
 
     pub(crate) fn stamp(&self) -> Result<Stamp, Refused> {

@@ -22,6 +22,7 @@ pub mod noise;
 pub mod open_calls;
 mod pages;
 mod question;
+mod rates;
 pub mod received;
 pub mod recorded;
 mod refuse;

@@ -38,16 +38,21 @@ impl Door {
     /// The tools that exist for this caller at this endpoint. Durable as listed before it returns.
     ///
     /// # Errors
-    /// A refusal when it cannot be recorded.
+    /// A refusal when it cannot be recorded, or its agent asks too often.
     pub async fn list(&self, caller: &Caller, endpoint: &Endpoint) -> Result<Listed, Refused> {
         let stamp = self.stamp()?;
+        let agent = &caller.principal.agent;
+        self.rates.other(agent, stamp.started).map_err(|denial| self.too_often(&stamp, agent, denial))?;
         let refuse = |why: String| Refused { call: stamp.id, denial: Denial::indeterminate(why) };
         let task = Task::implicit(&caller.principal.agent).map_err(|error| refuse(error.to_string()))?;
         let place = Place::new(stamp, caller, &task, endpoint).method("tools/list");
         let mut caller = caller.clone();
         for _ in 0..DECISIONS_MAX {
             match self.show(&caller, endpoint, &task).await {
-                Ok(Some(listed)) => return Ok(listed),
+                Ok(Some(listed)) => {
+                    self.rates.written(&caller.principal.agent, stamp.started);
+                    return Ok(listed);
+                }
                 Ok(None) => match caller.refresh(&self.ports).await {
                     Ok(fresh) => caller = fresh,
                     Err(denial) => return Err(self.refuse_early(place, denial).await),

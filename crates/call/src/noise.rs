@@ -1,4 +1,5 @@
-//! Unauthenticated noise: counted, and summarised under a fixed write rate. Must never write once per request.
+//! Requests of nobody in particular, and of agents that ask too often: counted, and summarised under a fixed write rate.
+//! Must never write once per request.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -6,6 +7,7 @@ use std::time::Duration;
 
 use ledger::{Body, Entry, LifecycleBody};
 use model::denial::Reason;
+use model::ids::AgentId;
 use ports::Ports;
 use ports::record::{Expect, Item};
 
@@ -14,19 +16,28 @@ const PERIOD: Duration = Duration::from_secs(10);
 
 #[derive(Default)]
 struct Counts {
-    since_last: BTreeMap<Reason, u64>,
+    since_last: BTreeMap<(Reason, Option<AgentId>), u64>,
     last_written: Option<Duration>,
 }
 
-/// Counts refused requests of nobody in particular.
+/// Counts refused requests that are no entries.
 #[derive(Default)]
 pub struct Noise(Mutex<Counts>);
 
 impl Noise {
-    /// Counts one, and writes the summary when the last one is long enough ago.
+    /// Counts one of nobody in particular, and writes the summary when the last one is long enough ago.
     pub fn count(&self, reason: Reason, ports: &Ports) {
+        self.add((reason, None), ports);
+    }
+
+    /// As [`Self::count`], of an agent. There are as many counts as there are agents.
+    pub fn count_of(&self, reason: Reason, agent: &AgentId, ports: &Ports) {
+        self.add((reason, Some(agent.clone())), ports);
+    }
+
+    fn add(&self, key: (Reason, Option<AgentId>), ports: &Ports) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *counts.since_last.entry(reason).or_default() += 1;
+        *counts.since_last.entry(key).or_default() += 1;
         drop(counts);
         self.flush(ports, false);
     }
@@ -42,7 +53,10 @@ impl Noise {
         counts.last_written = Some(now);
         let summary: Vec<String> = std::mem::take(&mut counts.since_last)
             .into_iter()
-            .map(|(reason, count)| format!("{}={count}", reason.code()))
+            .map(|((reason, agent), count)| match agent {
+                None => format!("{}={count}", reason.code()),
+                Some(agent) => format!("{}:{agent}={count}", reason.code()),
+            })
             .collect();
         drop(counts);
         let entry = Entry {

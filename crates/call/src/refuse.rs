@@ -98,6 +98,7 @@ impl Door {
     /// Records a refusal of a request that named no tool this principal may know.
     pub(crate) async fn refuse_early(&self, place: Place, denial: Denial) -> Refused {
         let (call, epoch) = (place.stamp.id, place.epoch);
+        self.rates.written(&place.agent, place.stamp.started);
         let body = RefusalBody {
             call,
             task: place.task,
@@ -128,6 +129,7 @@ impl Door {
             // Without a salt there can be no commitment to the arguments, but there can be an entry.
             return self.refuse_early(Place::of(bound), denial).await;
         };
+        self.refusal_written(bound);
         let body = self.refusal(bound, tool, canonical, (&denial, &salt));
         let salts = vec![("arguments", salt)];
         let epoch = bound.identified.caller.snapshot.epoch;
@@ -149,6 +151,7 @@ impl Door {
                 return Ok(self.refuse_early(Place::of(bound), denial).await);
             }
         };
+        self.refusal_written(bound);
         let body = self.refusal(bound, &resolved.tool, &resolved.canonical, (&denial, &salt));
         let epoch = bound.identified.caller.snapshot.epoch;
         let entry = Entry { at: self.ports.clock.now(), epoch, body: Body::Decision(body) };
@@ -158,6 +161,10 @@ impl Door {
             Ok(()) => Ok(Refused { call: bound.stamp().id, denial }),
             Err(unrecorded) => Err(unrecorded),
         }
+    }
+
+    fn refusal_written(&self, bound: &Bound) {
+        self.rates.written(&bound.principal().agent, bound.stamp().started);
     }
 
     /// The entry of a refusal of a known tool.

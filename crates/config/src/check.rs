@@ -158,6 +158,12 @@ fn limits(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Limits {
     call.result_bytes_max = count("result_bytes_max", call.result_bytes_max);
     call.open_calls_per_task_max = count("open_calls_per_task_max", call.open_calls_per_task_max);
     let connections_max = count("connections_max", 1024);
+    if let Some(number) = reader.integer(table, "calls_per_minute_max") {
+        call.calls_per_minute_max = number;
+    }
+    if let Some(number) = reader.integer(table, "lists_and_refusals_per_minute_max") {
+        call.lists_and_refusals_per_minute_max = number;
+    }
     if let Some(seconds) = reader.integer(table, "upstream_seconds_max") {
         call.upstream_millis_max = seconds.saturating_mul(1000);
     }

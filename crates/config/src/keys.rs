@@ -216,6 +216,20 @@ pub(crate) static KEYS: &[Key] = &[
     ),
     key(
         Limits,
+        "calls_per_minute_max",
+        Integer { min: 1, max: 60_000_000 },
+        "600000",
+        "Calls one agent may begin in a minute, all at once or spread. More are refused with `limit_exceeded`, counted and not recorded one by one.",
+    ),
+    key(
+        Limits,
+        "lists_and_refusals_per_minute_max",
+        Integer { min: 1, max: 60_000_000 },
+        "6000",
+        "Lists of tools one agent may ask for in a minute, and refusals it may cause, together. After that whatever it asks is refused as above, until there is room.",
+    ),
+    key(
+        Limits,
         "connections_max",
         Integer { min: 1, max: 65_536 },
         "1024",

@@ -35,6 +35,10 @@ pub struct CallLimits {
     pub result_bytes_max: usize,
     /// Calls one task may have open at once.
     pub open_calls_per_task_max: usize,
+    /// Calls one agent may begin in a minute, ...
+    pub calls_per_minute_max: u64,
+    /// ... and entries it may cause without one that goes through: lists, and whatever is refused.
+    pub lists_and_refusals_per_minute_max: u64,
 }
 
 impl CallLimits {
@@ -45,5 +49,7 @@ impl CallLimits {
         answer_millis_max: 600_000,
         result_bytes_max: 16 << 20,
         open_calls_per_task_max: 256,
+        calls_per_minute_max: 600_000,
+        lists_and_refusals_per_minute_max: 6_000,
     };
 }

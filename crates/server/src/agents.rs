@@ -258,7 +258,8 @@ impl Exchange<'_> {
             return Ok(());
         }
         let denial = refused.denial;
-        Err(Box::new(reply::refusal(503, denial.reason.code(), &denial.public)))
+        let status = if denial.reason == Reason::LimitExceeded { 429 } else { 503 };
+        Err(Box::new(reply::refusal(status, denial.reason.code(), &denial.public)))
     }
 }
 

@@ -58,6 +58,7 @@ class Client:
             result = reply.result()
             lib.require(result is not None, f"{method}: {reply!r}")
             if result.get("resultType") != "input_required":
+                succeeded(method, reply)
                 return result
             questions = result.get("inputRequests", {})
             asked = {**params, "inputResponses": {name: answer(one) for name, one in questions.items()}}

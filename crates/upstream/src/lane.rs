@@ -8,6 +8,7 @@ use model::client::ClientCapabilities;
 use model::denial::Reason;
 use model::ids::AgentId;
 use ports::secret::Secret;
+use ports::tokens::Stamp;
 use ports::upstream::UpstreamFault;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -62,6 +63,8 @@ struct State {
     starting: Option<watch::Receiver<Outcome>>,
     failures: u32,
     not_before: Option<Instant>,
+    /// What was sealed when a start failed.
+    sealed: Option<Stamp>,
     /// The task that starts the connection.
     starter: Option<AbortHandle>,
     watched: bool,
@@ -172,6 +175,10 @@ impl Lane {
             state.starting = None;
             state.pause(server);
         }
+        if state.not_before.is_some() && state.sealed != Some(server.sealed_stamp()) {
+            // A secret or a login came: that may be what was missing.
+            (state.not_before, state.failures) = (None, 0);
+        }
         match state.not_before {
             Some(at) if at > Instant::now() + PATIENCE => {
                 let text = format!(
@@ -273,6 +280,7 @@ impl State {
         let doubled = limits.backoff_first.saturating_mul(1 << self.failures.min(16));
         self.failures = self.failures.saturating_add(1);
         self.not_before = Some(Instant::now() + doubled.min(limits.backoff_max));
+        self.sealed = Some(server.sealed_stamp());
     }
 }
 

@@ -10,7 +10,7 @@ use model::ids::AgentId;
 use ports::definitions::DefinitionObserver;
 use ports::sealed::{SealedSecrets, SealedValues};
 use ports::secret::Secret;
-use ports::tokens::TokenStore;
+use ports::tokens::{Stamp, TokenStore};
 use ports::upstream::UpstreamFault;
 use tokio::task::JoinSet;
 
@@ -143,6 +143,11 @@ impl Server {
         }
         let values = self.means.sealed.values(&names).await;
         values.map_err(|fault| unavailable(&self.config.name, fault))
+    }
+
+    /// Changes with what is sealed.
+    pub(crate) fn sealed_stamp(&self) -> Stamp {
+        self.means.tokens.stamp()
     }
 
     /// Lists the tools now: on the shared lane, or on a connection made for it alone.

@@ -20,6 +20,8 @@ impl HttpStream {
         let (connection, forward, id) = (Arc::clone(&self.connection), Arc::clone(&self.forward), self.id);
         self.renewal = Some(tokio::spawn(async move {
             oauth.answer(refused).await?;
+            // Another token may be another person's, who is listed other tools.
+            connection.definitions.changed();
             connection.outgoing(&forward, id, None).await
         }));
         true

@@ -1,6 +1,7 @@
 //! `callgate servers login` and `logout`: tokens for a server that wants them, by whoever may write the state directory.
 //!
-//! Must never show a token, open an address through a shell, or ask the daemon: it sees what is kept before each request.
+//! Must never show a token, open an address through a shell, or tell the daemon of one: it sees what is kept before each
+//! request, and is only asked to list what can be listed now.
 
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use upstream::{Login, OauthFault, ServerConfig, Standing};
 use crate::cli::{self, Output};
 use crate::exit::{CONFIG, DATA, Failure, IO, NEGATIVE, OK, UNAVAILABLE, note};
 use crate::operate::print;
+use crate::remote::Operator;
 use crate::sealed::{SealedOnce, SealedStore};
 use crate::{compose, files, render, terminal};
 
@@ -36,12 +38,23 @@ pub(crate) async fn login(path: &Path, login: &cli::Login, output: Output) -> Re
     let standing = terminal::interruptible(run, "the login was broken off; nothing was kept").await?;
     print(output, &value(name, &standing), |_| {
         let scopes = if standing.scopes.is_empty() { "none in particular" } else { &standing.scopes };
-        format!(
-            "{name}: logged in at {}; scopes: {scopes}\n`callgate servers refresh {name}` lists its tools",
-            standing.issuer
-        )
+        format!("{name}: logged in at {}; scopes: {scopes}", standing.issuer)
     });
+    list(&config, name).await;
     Ok(OK)
+}
+
+/// Lists the tools of a server that could not be asked before. The login is kept whatever comes of it.
+async fn list(config: &Config, name: &ServerName) {
+    let asked = async {
+        let operator = Operator::reach(config).await?;
+        let refreshed = operator.ask("servers/refresh", json!({"server": name.as_str()})).await;
+        operator.close().await?;
+        refreshed
+    };
+    let refreshed = asked.await.map(|value| render::refreshed(&value));
+    let line = refreshed.unwrap_or_else(|failure| format!("{name}: {}", failure.text()));
+    note(&format!("callgate: {line}; `callgate status` names tools that wait for you"));
 }
 
 pub(crate) async fn logout(path: &Path, server: &str) -> Result<u8, Failure> {

@@ -45,8 +45,8 @@ KNOWN_SHORT = {
     "subscriptions to changed prompts are not carried": (
         "*/modern-on-*/server-stateless:sep-2575-server-sends-prompts-list-changed-on-subscription",
     ),
-    "a tool that appears is shown, and told of, once a person has certified it": (
-        "*/modern-on-*/server-stateless:sep-2575-server-sends-tools-list-changed-on-subscription",
+    "what a server says outside of calls by HTTP is not heard": (
+        "http/modern-on-*/server-stateless:sep-2575-server-sends-tools-list-changed-on-subscription",
     ),
     "servers with sessions have no code for a capability that a client lacks": (
         "*/modern-on-legacy/server-stateless:sep-2575-server-rejects-undeclared-capability",

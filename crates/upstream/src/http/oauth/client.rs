@@ -256,7 +256,7 @@ impl OauthClient {
         }
         if self.settings.wants_person() {
             if let Some(kept) = kept {
-                self.keep(Kept { wanted: all, ..kept.clone() }).await;
+                self.replace(kept, Kept { wanted: all, ..kept.clone() }).await?;
             }
             return Err(self.login("it wants more scopes than its login has"));
         }
@@ -293,8 +293,7 @@ impl OauthClient {
         let refresh = given.refresh.clone().or_else(|| Some(refresh.clone()));
         let mut next = kept.with(given);
         next.refresh = refresh;
-        self.keep(next).await;
-        Ok(())
+        self.replace(kept, next).await
     }
 
     /// With our own credentials (RFC 6749 §4.4).

@@ -61,6 +61,19 @@ impl OauthClient {
         Token { kept, header, guard }
     }
 
+    /// Keeps it in place of what it was made from. When that was replaced or removed meanwhile, by another login or a
+    /// logout, the new one is not kept: what is there counts.
+    pub(super) async fn replace(&self, before: &Kept, next: Kept) -> Result<(), OauthFault> {
+        let there = self.store.load(&self.server).await;
+        let there = there.map_err(|fault| OauthFault::Machine(fault.to_string()))?;
+        if there.is_some_and(|there| same(&there, &before.write())) {
+            self.keep(next).await;
+            return Ok(());
+        }
+        self.state().seen = None;
+        self.reload().await
+    }
+
     /// Keeps it, and uses it from now on.
     pub(in crate::http::oauth) async fn keep(&self, kept: Kept) {
         let text = kept.write();
@@ -79,7 +92,9 @@ impl OauthClient {
     /// Forgets tokens that are not taken any more; who we are stays known.
     pub(super) async fn drop_tokens(&self, kept: Option<&Kept>) -> Result<(), OauthFault> {
         match kept {
-            Some(kept) => self.keep(Kept { access: None, refresh: None, ..kept.clone() }).await,
+            Some(kept) => {
+                self.replace(kept, Kept { access: None, refresh: None, ..kept.clone() }).await?;
+            }
             None => drop(self.forget().await?),
         }
         Ok(())

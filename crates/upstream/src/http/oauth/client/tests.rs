@@ -10,8 +10,9 @@ use super::*;
 use crate::config::OauthConfig;
 use crate::http::dial::tls_config;
 
-/// Keeps nothing.
-struct Nowhere;
+/// Keeps nothing, and has what somebody else put there.
+#[derive(Default)]
+struct Nowhere(Option<Secret>);
 
 impl TokenStore for Nowhere {
     fn stamp(&self) -> Stamp {
@@ -19,7 +20,7 @@ impl TokenStore for Nowhere {
     }
 
     fn load<'a>(&'a self, _: &'a ServerName) -> BoxFuture<'a, Result<Option<Secret>, Fault>> {
-        Box::pin(std::future::ready(Ok(None)))
+        Box::pin(std::future::ready(Ok(self.0.clone())))
     }
 
     fn keep<'a>(&'a self, _: &'a ServerName, _: &'a Secret) -> BoxFuture<'a, Result<(), Fault>> {
@@ -32,9 +33,13 @@ impl TokenStore for Nowhere {
 }
 
 fn client() -> OauthClient {
+    client_with(Nowhere::default())
+}
+
+fn client_with(store: Nowhere) -> OauthClient {
     let server = ServerName::parse("s").unwrap();
     let settings = Settings::of(&server, &OauthConfig::default(), &SealedValues::new()).unwrap();
-    let (tls, store) = (tls_config(None).unwrap(), Arc::new(Nowhere));
+    let (tls, store) = (tls_config(None).unwrap(), Arc::new(store));
     let parts = Parts { server, settings, secrets: Vec::new(), tls, store };
     OauthClient::new("https://a.example/mcp", parts).unwrap()
 }
@@ -81,6 +86,26 @@ async fn a_token_that_cannot_be_kept_is_used_all_the_same() {
     assert_eq!(token.header.as_ref().and_then(|header| header.to_str().ok()), Some("Bearer token-4711"));
     assert!(token.header.as_ref().is_some_and(HeaderValue::is_sensitive));
     assert!(token.guard.finds("it is token-4711"));
+}
+
+#[tokio::test]
+async fn a_renewal_does_not_bring_back_what_was_removed_or_replaced_meanwhile() {
+    let (before, renewed) = (kept(0, None), kept(1, None));
+    let removed = client();
+    removed.keep(before.clone()).await;
+    removed.replace(&before, renewed.clone()).await.unwrap();
+    assert!(removed.current().is_none(), "there was a logout");
+
+    let other = Kept { access: Some(Secret::new("another-login".to_owned())), ..kept(2, None) };
+    let replaced = client_with(Nowhere(Some(other.write())));
+    replaced.keep(before.clone()).await;
+    replaced.replace(&before, renewed.clone()).await.unwrap();
+    let token = replaced.current().unwrap();
+    assert_eq!(token.kept.access.as_ref().map(Secret::reveal), Some("another-login"));
+
+    let unchanged = client_with(Nowhere(Some(before.write())));
+    unchanged.replace(&before, renewed).await.unwrap();
+    assert_eq!(unchanged.current().unwrap().kept.got_at, 1);
 }
 
 proptest! {

@@ -156,6 +156,17 @@ def everything_http(directory):
     return Server("everything-http", EVERYTHING_CALLS, url=f"http://127.0.0.1:{port}/mcp", asks=EVERYTHING_ASKS)
 
 
+def everything_sse(directory):
+    """The same by the transport of 2024-11-05, which Callgate has to find out."""
+    port = lib.free_port()
+    entry = lib.SERVERS / "server-everything" / "dist" / "index.js"
+    process = lib.Process(["node", "--require", lib.LOOPBACK, entry, "sse"],
+                          pathlib.Path(directory) / "everything-sse.log", lib.clean_env(PORT=port))
+    process.wait_port(port)
+    return Server("everything-sse", EVERYTHING_CALLS, command=["node", entry, "stdio"], asks=EVERYTHING_ASKS,
+                  table={"url": f"http://127.0.0.1:{port}/sse"})
+
+
 def modern_http(directory):
     port = lib.free_port()
     process = lib.Process([lib.PY_NEW / "python", lib.E2E / "servers" / "modern_http.py", port],
@@ -183,4 +194,4 @@ def servers(directory):
     """All servers, their state under `directory`; the HTTP ones are running."""
     tree, repository = workspace(directory)
     return [filesystem(tree), git(repository), memory(directory), clock(), everything(),
-            everything_http(directory), modern_http(directory)]
+            everything_http(directory), everything_sse(directory), modern_http(directory)]

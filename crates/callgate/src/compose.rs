@@ -222,6 +222,7 @@ pub(crate) fn upstream_config(server: &config::Server, leash: Option<&Leash>) ->
         config::Era::Auto => upstream::Era::Auto,
         config::Era::Legacy => upstream::Era::Legacy,
         config::Era::Modern => upstream::Era::Modern,
+        config::Era::Sse => upstream::Era::Sse,
     };
     let limits = upstream::Limits::DEFAULT;
     upstream::ServerConfig { name: server.name.clone(), transport, shareable: server.shareable, era, limits }

@@ -44,9 +44,12 @@ pub fn table_of(name: &ServerName, server: &SplitServer, origin: &str) -> GateSe
             let env = env.iter().map(|(name, value)| (name, writer.text(value, &format!("env/{name}"))));
             table.push_str(&sub_table(name, "env", env.collect()));
         }
-        Plan::Http { url, headers } => {
+        Plan::Http { url, headers, sse } => {
             let url = writer.text(url, "url");
             table.push_str(&format!("url = {}\n", toml_string(&url)));
+            if *sse {
+                table.push_str("era = \"sse\"\n");
+            }
             let mut rest = Vec::new();
             for (header, value) in headers {
                 match bearer(header, value) {

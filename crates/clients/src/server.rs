@@ -60,6 +60,8 @@ pub struct Http {
     pub env_headers: Vec<(String, String)>,
     /// The variable that holds a bearer token.
     pub bearer_env: Option<String>,
+    /// Whether the client speaks HTTP+SSE with it, the transport of 2024-11-05.
+    pub sse: bool,
 }
 
 /// Why an entry is left alone.
@@ -107,7 +109,7 @@ fn definition(kind: Kind, entry: &Json) -> Result<Definition, Unusable> {
     }
     let transport = entry.get("type").or_else(|| entry.get("transport")).and_then(Json::as_str);
     let transport = match transport {
-        Some("sse") => return Err(Unusable::Transport("sse".to_owned())),
+        Some("sse") => Transport::Http(Http { sse: true, ..http(entry)? }),
         Some("http" | "streamable-http" | "streamableHttp" | "streamable_http") => {
             Transport::Http(http(entry)?)
         }
@@ -143,6 +145,7 @@ fn http(entry: &Json) -> Result<Http, Unusable> {
         headers,
         env_headers: pairs(entry, "env_http_headers")?,
         bearer_env: text(entry, "bearer_token_env_var")?,
+        sse: false,
     })
 }
 

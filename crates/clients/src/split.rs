@@ -80,6 +80,8 @@ pub enum Plan {
         url: Parts,
         /// Headers.
         headers: Vec<(String, Parts)>,
+        /// Whether it is spoken to by HTTP+SSE.
+        sse: bool,
     },
 }
 
@@ -184,7 +186,7 @@ fn endpoint(http: &Http, around: &Around<'_>) -> Result<Plan, Missing> {
     if let Some(variable) = &http.bearer_env {
         put("Authorization", vec![Part::Secret(Hidden::new(format!("Bearer {}", env(variable)?)))]);
     }
-    Ok(Plan::Http { url, headers })
+    Ok(Plan::Http { url, headers, sse: http.sse })
 }
 
 /// A header's value is secret as a whole unless it says how to talk.
@@ -246,7 +248,7 @@ impl SplitServer {
             Plan::Stdio { command, env, .. } => {
                 command.iter().chain(env.iter().map(|(_, parts)| parts)).collect()
             }
-            Plan::Http { url, headers } => {
+            Plan::Http { url, headers, .. } => {
                 std::iter::once(url).chain(headers.iter().map(|(_, parts)| parts)).collect()
             }
         };
@@ -270,8 +272,11 @@ impl SplitServer {
                 env_pass.iter().for_each(|name| put("pass", name, String::new()));
                 put("cwd", "", cwd.clone().unwrap_or_default());
             }
-            Plan::Http { url, headers } => {
+            Plan::Http { url, headers, sse } => {
                 put("url", "", joined(url));
+                if *sse {
+                    put("transport", "", "sse".to_owned());
+                }
                 let mut headers: Vec<_> =
                     headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value)).collect();
                 headers.sort_by(|left, right| left.0.cmp(&right.0));

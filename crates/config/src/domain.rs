@@ -193,6 +193,8 @@ pub enum Era {
     Legacy,
     /// 2026-07-28.
     Modern,
+    /// HTTP+SSE, the transport of 2024-11-05. Only of a server behind a URL.
+    Sse,
 }
 
 /// What is printed while running.

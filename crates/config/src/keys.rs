@@ -287,9 +287,9 @@ pub(crate) static KEYS: &[Key] = &[
     key(
         Server,
         "era",
-        Choice(&["auto", "legacy", "modern"]),
+        Choice(&["auto", "legacy", "modern", "sse"]),
         "\"auto\"",
-        "Which MCP to speak with it: `legacy` is the session revisions up to 2025-11-25, `modern` is 2026-07-28, `auto` asks.",
+        "Which MCP to speak with it: `modern` is 2026-07-28, `legacy` is the revisions with `initialize`, up to 2025-11-25, `sse` is the HTTP transport of 2024-11-05 (only with `url`). `auto` asks, in this order.",
     ),
     key(
         Server,

@@ -31,7 +31,7 @@ pub struct ServerConfig {
 pub enum Transport {
     /// A child process, one JSON-RPC message a line.
     Stdio(Command),
-    /// Streamable HTTP.
+    /// Streamable HTTP, or HTTP+SSE.
     Http(HttpTarget),
 }
 
@@ -130,10 +130,12 @@ impl Transport {
 pub enum Era {
     /// Find out.
     Auto,
-    /// The revisions with `initialize`, up to 2025-11-25.
+    /// The revisions with `initialize`, from 2024-11-05 to 2025-11-25.
     Legacy,
     /// The stateless revisions, from 2026-07-28.
     Modern,
+    /// HTTP+SSE, the transport of 2024-11-05. Only of a server that is reached by HTTP.
+    Sse,
 }
 
 /// The bounds on one server. None is optional.

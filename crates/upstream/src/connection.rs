@@ -1,4 +1,4 @@
-//! A connection of either kind that has listed and reported its tools. Must never carry a call before its tool
+//! A connection of any kind that has listed and reported its tools. Must never carry a call before its tool
 //! was compared with that list.
 
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use ports::secret::Secret;
 use ports::upstream::{Forward, ResultStream, UpstreamFault};
 use tokio::time::Instant;
 
-use crate::http::HttpConnection;
+use crate::http::{HttpConnection, SseConnection};
 use crate::lane::Place;
 use crate::stdio::StdioConnection;
 
@@ -25,6 +25,8 @@ pub(crate) enum Connection {
     Stdio(Arc<StdioConnection>),
     /// To an HTTP server.
     Http(Arc<HttpConnection>),
+    /// To a server of the older HTTP transport.
+    Sse(Arc<SseConnection>),
 }
 
 impl Connection {
@@ -33,6 +35,7 @@ impl Connection {
         match self {
             Self::Stdio(connection) => connection.alive(),
             Self::Http(connection) => connection.alive(),
+            Self::Sse(connection) => connection.alive(),
         }
     }
 
@@ -41,6 +44,7 @@ impl Connection {
         match self {
             Self::Stdio(connection) => connection.served(),
             Self::Http(connection) => connection.served(),
+            Self::Sse(connection) => connection.served(),
         }
     }
 
@@ -49,6 +53,7 @@ impl Connection {
         match self {
             Self::Stdio(connection) => connection.call(call).await,
             Self::Http(connection) => connection.call(call).await,
+            Self::Sse(connection) => connection.call(call).await,
         }
     }
 
@@ -57,6 +62,7 @@ impl Connection {
         match self {
             Self::Stdio(connection) => connection.relist().await,
             Self::Http(connection) => connection.relist(credential).await,
+            Self::Sse(connection) => connection.relist(credential).await,
         }
     }
 
@@ -65,6 +71,7 @@ impl Connection {
         match self {
             Self::Stdio(connection) => connection.close(reason).await,
             Self::Http(connection) => connection.close(reason).await,
+            Self::Sse(connection) => connection.close(reason),
         }
     }
 }

@@ -11,6 +11,7 @@ mod public;
 mod response;
 mod site;
 mod sites;
+mod sse;
 mod target;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -33,12 +34,13 @@ use ports::secret::Secret;
 use ports::upstream::{Forward, ResultStream, UpstreamFault};
 
 use self::call::HttpStream;
-use self::handshake::{Replied, Stopped};
+use self::handshake::{Begun, Replied, Stopped};
 use self::oauth::Answers;
 use self::site::{Session, Site, header};
 pub(crate) use self::sites::Sites;
+pub(crate) use self::sse::SseConnection;
 use crate::asked::Retry;
-use crate::connection::Call;
+use crate::connection::{Call, Connection};
 use crate::definitions::{Definitions, Listed, Lister, Page, Verified};
 use crate::fault::{before_call, not_sent, unavailable};
 use crate::lane::LaneKey;
@@ -52,6 +54,25 @@ pub(crate) const fn leased(lease: &Lease) -> Option<&Secret> {
     match lease {
         Lease::Bearer(secret) => Some(secret),
         Lease::NoCredentialNeeded => None,
+    }
+}
+
+/// Finds out how a site is spoken to, and makes a connection to it ready.
+///
+/// # Errors
+/// In words for an operator.
+pub(crate) async fn connect(
+    site: &Arc<Site>,
+    observer: Arc<dyn DefinitionObserver>,
+    (credential, whose): (Option<&Secret>, &LaneKey),
+) -> Result<Connection, UpstreamFault> {
+    match site.handshake(credential, whose.client()).await? {
+        Begun::Session(session) => {
+            HttpConnection::start(site, session, observer, (credential, whose)).await.map(Connection::Http)
+        }
+        Begun::Events(opened) => {
+            SseConnection::start(site, *opened, observer, (credential, whose)).await.map(Connection::Sse)
+        }
     }
 }
 
@@ -70,18 +91,17 @@ pub(crate) struct HttpConnection {
 }
 
 impl HttpConnection {
-    /// Handshake and list.
+    /// Lists.
     ///
     /// # Errors
     /// In words for an operator.
-    pub(crate) async fn start(
+    async fn start(
         site: &Arc<Site>,
+        session: Session,
         observer: Arc<dyn DefinitionObserver>,
-        credential: Option<&Secret>,
-        whose: &LaneKey,
+        (credential, whose): (Option<&Secret>, &LaneKey),
     ) -> Result<Arc<Self>, UpstreamFault> {
         let client = whose.client();
-        let session = site.handshake(credential, client).await?;
         tracing::info!(server = %site.server, version = %session.version, "server answers");
         let connection = Arc::new(Self {
             site: Arc::clone(site),
@@ -224,17 +244,17 @@ impl HttpConnection {
         if !Arc::ptr_eq(lost, &self.session()) {
             return Ok(());
         }
-        match self.site.handshake(credential, self.client).await {
-            Ok(session) => {
+        let fault = match self.site.handshake(credential, self.client).await {
+            Ok(Begun::Session(session)) => {
                 self.definitions.changed();
                 *self.session.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(session);
-                Ok(())
+                return Ok(());
             }
-            Err(fault) => {
-                self.dead.store(true, Ordering::Release);
-                Err(fault)
-            }
-        }
+            Ok(Begun::Events(_)) => unavailable(&self.site.server, "it changed its transport; try again"),
+            Err(fault) => fault,
+        };
+        self.dead.store(true, Ordering::Release);
+        Err(fault)
     }
 
     /// Sends something beside a call, one after the other, without waiting for it.

@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use crate::config::{ServerConfig, Transport};
 use crate::connection::Connection;
 use crate::fault::{before_call, not_sent, unavailable, unusable};
-use crate::http::{self, HttpConnection};
+use crate::http;
 use crate::lane::{Lane, LaneKey};
 use crate::stdio::{Launch, StdioConnection};
 use crate::whole::Whole;
@@ -126,7 +126,7 @@ impl Server {
             }
             (Transport::Http(_), Some(sites)) => {
                 let site = sites.at(&self.config, &values).map_err(|e| unusable(&e))?;
-                Connection::Http(HttpConnection::start(&site, observer, credential, whose).await?)
+                http::connect(&site, observer, (credential, whose)).await?
             }
             (Transport::Http(_), None) => {
                 return Err(unavailable(&self.config.name, "its address was never checked"));

@@ -35,7 +35,7 @@ use crate::fault::{before_call, maybe_sent, unavailable, violation};
 use crate::guard::Guard;
 use crate::lane::LaneKey;
 use crate::speak;
-use crate::table::{Table, Ticket, Wants};
+use crate::table::{Asking, Table, Ticket, Wants};
 
 /// Messages that wait to be written; a child that does not read makes callers wait.
 const OUTBOX: usize = 64;
@@ -305,18 +305,6 @@ impl Carrier for StdioConnection {
             }
             Ok((own.send(&forward, Some(&retry)).await?, ()))
         })
-    }
-}
-
-/// Forgets a question nobody waits for any more.
-struct Asking<'a> {
-    table: &'a Table,
-    id: u64,
-}
-
-impl Drop for Asking<'_> {
-    fn drop(&mut self) {
-        self.table.abandon(self.id);
     }
 }
 

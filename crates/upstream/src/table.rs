@@ -197,6 +197,11 @@ impl Table {
         }
     }
 
+    /// Whether a request still waits for its answer.
+    pub(crate) fn is_open(&self, id: u64) -> bool {
+        self.inner().open.contains_key(&id)
+    }
+
     /// Forgets a request. True when it was still open.
     pub(crate) fn abandon(&self, id: u64) -> bool {
         self.inner().open.remove(&id).is_some()
@@ -219,6 +224,18 @@ impl Table {
     /// Whether requests can be opened.
     pub(crate) fn alive(&self) -> bool {
         self.inner().dead.is_none()
+    }
+}
+
+/// Forgets a question nobody waits for any more.
+pub(crate) struct Asking<'a> {
+    pub(crate) table: &'a Table,
+    pub(crate) id: u64,
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.table.abandon(self.id);
     }
 }
 

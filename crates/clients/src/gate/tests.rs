@@ -93,6 +93,16 @@ fn an_address_keeps_nothing_in_clear() {
 }
 
 #[test]
+fn what_a_client_speaks_by_the_old_transport_is_spoken_to_so() {
+    let entry = |kind: &str| {
+        format!(r#"{{"mcpServers": {{"web": {{"type": "{kind}", "url": "https://h.example/sse"}}}}}}"#)
+    };
+    let (old, new) = (made(Kind::ClaudeCode, &entry("sse")), made(Kind::ClaudeCode, &entry("http")));
+    assert!(old.table.contains("url = \"https://h.example/sse\"\nera = \"sse\"\n"), "{}", old.table);
+    assert!(!new.table.contains("era"), "{}", new.table);
+}
+
+#[test]
 fn a_bearer_is_the_servers_bearer() {
     let text = "[mcp_servers.web]\nurl = \"https://h/mcp\"\nbearer_token_env_var = \"FROM_ENV\"\n[mcp_servers.web.env_http_headers]\nX = \"PASSED\"\n";
     let made = made(Kind::Codex, text);

@@ -45,11 +45,7 @@ fn server(reader: &mut Reader<'_>, table: &Table<'_, '_>, around: &Surroundings<
     let transport = transport(reader, table, around);
     let environment = environment(reader, table);
     let secret_tools = secret_tools(reader, table);
-    let era = match reader.choice(table, "era") {
-        Some("legacy") => Era::Legacy,
-        Some("modern") => Era::Modern,
-        _ => Era::Auto,
-    };
+    let era = era(reader, table);
     let shareable = reader.bool(table, "shareable");
     Some(Server { name: name.ok()?, transport: transport?, shareable, environment, era, secret_tools })
 }
@@ -76,6 +72,21 @@ fn transport(reader: &mut Reader<'_>, table: &Table<'_, '_>, around: &Surroundin
             None
         }
     }
+}
+
+fn era(reader: &mut Reader<'_>, table: &Table<'_, '_>) -> Era {
+    let era = match reader.choice(table, "era") {
+        Some("legacy") => Era::Legacy,
+        Some("modern") => Era::Modern,
+        Some("sse") => Era::Sse,
+        _ => Era::Auto,
+    };
+    if let (Era::Sse, Some(offset), Some(_)) = (era, table.has("era"), table.has("command")) {
+        let want = "`\"auto\"`, `\"legacy\"` or `\"modern\"`";
+        let says = Says { got: "a transport of HTTP for a child", want, fix: "remove it, or use `url`" };
+        reader.note(offset, &table.key("era"), &says);
+    }
+    era
 }
 
 fn foreign(reader: &mut Reader<'_>, table: &Table<'_, '_>, names: &[&str], with: &str) {

@@ -154,6 +154,17 @@ fn servers_are_read_and_secrets_resolved() {
     );
 }
 
+#[test]
+fn the_old_http_transport_is_for_urls() {
+    let era = |text: &str| parse(text).map(|config| config.servers[0].era);
+    assert_eq!(era("[servers.a]\nurl = \"https://h.test/sse\"\nera = \"sse\"\n").ok(), Some(Era::Sse));
+    let problems = era("[servers.a]\ncommand = [\"a\"]\nera = \"sse\"\n").err().unwrap();
+    assert_eq!(
+        problems.iter().map(|problem| (problem.line, problem.key.as_str())).collect::<Vec<_>>(),
+        [(3, "servers.a.era")]
+    );
+}
+
 /// What a text is without the sealed store, and how many secrets it holds.
 fn read(text: &SecretText) -> (String, usize) {
     let filled = text.fill(&SealedValues::new()).unwrap();

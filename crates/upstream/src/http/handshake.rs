@@ -14,7 +14,8 @@ use ports::upstream::UpstreamFault;
 
 use super::oauth::{Answers, Challenge, Refused};
 use super::response::{Part, Response, Unreadable};
-use super::site::{Session, Site, header};
+use super::site::{Session, Site, Way, header};
+use super::sse::{NotOpened, Opened};
 use crate::config::Era as Configured;
 use crate::fault::{unavailable, violation};
 use crate::speak::client;
@@ -37,6 +38,21 @@ impl From<UpstreamFault> for Stopped {
     }
 }
 
+/// What a handshake came to.
+pub(super) enum Begun {
+    /// Streamable HTTP: a session, or the way a stateless server is spoken to.
+    Session(Session),
+    /// HTTP+SSE: a stream that is open.
+    Events(Box<Opened>),
+}
+
+/// What `initialize` came to by streamable HTTP.
+enum Initialized {
+    Session(Session),
+    /// With a status by which a server may mean that it speaks the older transport.
+    Refused(UpstreamFault),
+}
+
 /// What a request of ours that is not a call came to.
 pub(super) enum Replied {
     /// A JSON-RPC response and its HTTP status.
@@ -52,12 +68,12 @@ impl Site {
         &self,
         credential: Option<&Secret>,
         client: ClientCapabilities,
-    ) -> Result<Session, UpstreamFault> {
+    ) -> Result<Begun, UpstreamFault> {
         let mut answers = Answers::default();
         loop {
             self.ready().await?;
             match self.handshake_once(credential, client).await {
-                Ok(session) => return Ok(session),
+                Ok(begun) => return Ok(begun),
                 Err(stopped) => self.again(stopped, &mut answers).await?,
             }
         }
@@ -103,11 +119,12 @@ impl Site {
         &self,
         credential: Option<&Secret>,
         client: ClientCapabilities,
-    ) -> Result<Session, Stopped> {
-        match self.known_era() {
-            Some(Era::Legacy) => self.initialize(credential, client).await,
-            Some(Era::Modern) => match self.discover(credential).await? {
-                Some(session) => Ok(session),
+    ) -> Result<Begun, Stopped> {
+        match self.known_way() {
+            Some(Way::Session) => self.begin(credential, client).await,
+            Some(Way::Events) => self.open(credential).await,
+            Some(Way::Stateless) => match self.discover(credential).await? {
+                Some(session) => Ok(Begun::Session(session)),
                 None => {
                     self.remember(None);
                     let text = "it does not answer `server/discover` as a modern server";
@@ -116,15 +133,43 @@ impl Site {
             },
             None => match self.discover(credential).await? {
                 Some(session) => {
-                    self.remember(Some(Era::Modern));
-                    Ok(session)
+                    self.remember(Some(Way::Stateless));
+                    Ok(Begun::Session(session))
                 }
-                None => {
-                    let session = self.initialize(credential, client).await?;
-                    self.remember(Some(Era::Legacy));
-                    Ok(session)
-                }
+                None => self.begin(credential, client).await,
             },
+        }
+    }
+
+    /// As a server of the revisions with `initialize`: by streamable HTTP, or, if it refuses that as those do that
+    /// know only the older transport, by that.
+    async fn begin(&self, credential: Option<&Secret>, client: ClientCapabilities) -> Result<Begun, Stopped> {
+        let refused = match self.initialize(credential, client).await? {
+            Initialized::Session(session) => {
+                self.remember(Some(Way::Session));
+                return Ok(Begun::Session(session));
+            }
+            Initialized::Refused(fault) => fault,
+        };
+        match Opened::at(self, credential).await {
+            Ok(opened) => {
+                self.remember(Some(Way::Events));
+                Ok(Begun::Events(Box::new(opened)))
+            }
+            Err(NotOpened::Absent(_)) => Err(refused.into()),
+            Err(NotOpened::Stopped(stopped)) => Err(stopped),
+        }
+    }
+
+    /// As a server that was found, or said, to speak the older transport.
+    async fn open(&self, credential: Option<&Secret>) -> Result<Begun, Stopped> {
+        match Opened::at(self, credential).await {
+            Ok(opened) => Ok(Begun::Events(Box::new(opened))),
+            Err(NotOpened::Absent(fault)) => {
+                self.remember(None);
+                Err(fault.into())
+            }
+            Err(NotOpened::Stopped(stopped)) => Err(stopped),
         }
     }
 
@@ -151,12 +196,20 @@ impl Site {
         &self,
         credential: Option<&Secret>,
         can: ClientCapabilities,
-    ) -> Result<Session, Stopped> {
+    ) -> Result<Initialized, Stopped> {
         let body = outbound::initialize(PROBE, ProtocolVersion::LATEST_LEGACY, client(), can);
         let mut response = self.post(&[], credential, body);
+        let older = |status: StatusCode| matches!(status.as_u16(), 400 | 404 | 405);
         let outcome = match self.reply(&mut response, PROBE, |_| {}).await? {
-            Replied::Outcome(outcome, _) => outcome,
+            Replied::Refused(status) if older(status) => {
+                return Ok(Initialized::Refused(self.refused(status)));
+            }
             Replied::Refused(status) => return Err(self.refused(status).into()),
+            Replied::Outcome(Outcome::Error(_), status) if older(status) => {
+                let fault = unavailable(&self.server, "it answers `initialize` with an error");
+                return Ok(Initialized::Refused(fault));
+            }
+            Replied::Outcome(outcome, _) => outcome,
         };
         let Outcome::Result(result) = &outcome else {
             return Err(unavailable(&self.server, "it answers `initialize` with an error").into());
@@ -173,7 +226,7 @@ impl Site {
         response.finish();
         let session = Session::new(version, id, outcome.offers());
         self.notify(&session, credential, outbound::initialized()).await?;
-        Ok(session)
+        Ok(Initialized::Session(session))
     }
 
     fn session_id(&self, id: &HeaderValue) -> Result<HeaderValue, UpstreamFault> {

@@ -208,7 +208,8 @@ impl Response {
     }
 }
 
-fn media_type(headers: &HeaderMap) -> Option<String> {
+/// `Content-Type` without its parameters.
+pub(super) fn media_type(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
     value.split(';').next().map(|kind| kind.trim().to_ascii_lowercase())
 }

@@ -9,7 +9,7 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
 use mcp::reply::Offers;
-use mcp::version::{Era as Spoken, ProtocolVersion};
+use mcp::version::ProtocolVersion;
 use model::client::LogLevel;
 use model::ids::ServerName;
 use ports::secret::Secret;
@@ -28,6 +28,17 @@ use crate::speak;
 
 /// A server found to be legacy is asked again after a day: it may have been upgraded.
 const LEGACY_FOR: Duration = Duration::from_secs(24 * 3600);
+
+/// How a server is spoken to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Way {
+    /// Streamable HTTP of the stateless revisions.
+    Stateless,
+    /// Streamable HTTP with a session.
+    Session,
+    /// HTTP+SSE.
+    Events,
+}
 
 /// A session with a server, or the way a stateless one is spoken to.
 pub(super) struct Session {
@@ -48,13 +59,15 @@ pub(crate) struct Site {
     pub(super) filled: Filled,
     /// Whether any of it comes from the sealed store, where it may be replaced.
     pub(super) sealed: bool,
+    /// Its origin.
+    pub(super) target: Target,
     guard: Arc<Guard>,
     pool: Arc<Pool>,
     path: Uri,
     base: HeaderMap,
     /// Where its tokens come from; `None` when it has another credential.
     pub(super) oauth: Option<Arc<OauthClient>>,
-    verdict: Mutex<Option<(Spoken, Instant)>>,
+    verdict: Mutex<Option<(Way, Instant)>>,
 }
 
 impl Site {
@@ -83,11 +96,12 @@ impl Site {
             let parts = Parts { server, settings, secrets, tls: tls.clone(), store };
             OauthClient::new(filled.url.reveal(), parts)
         });
-        let dialer = Dialer::new(target, tls).map_err(bad_url)?;
+        let dialer = Dialer::new(target.clone(), tls).map_err(bad_url)?;
         Ok(Self {
             server: config.name.clone(),
             limits: config.limits,
             era: config.era,
+            target,
             guard: Arc::new(Guard::of(&filled.secrets)),
             filled,
             sealed: !config.transport.sealed_names().is_empty(),
@@ -99,22 +113,22 @@ impl Site {
         })
     }
 
-    /// The era, as far as it is known.
-    pub(super) fn known_era(&self) -> Option<Spoken> {
+    /// How it is spoken to, as far as that is known.
+    pub(super) fn known_way(&self) -> Option<Way> {
+        let verdict = *self.verdict.lock().unwrap_or_else(PoisonError::into_inner);
+        let young = |(way, since): &(Way, Instant)| *way == Way::Stateless || since.elapsed() < LEGACY_FOR;
+        let found = verdict.filter(young).map(|(way, _)| way);
         match self.era {
-            Era::Legacy => Some(Spoken::Legacy),
-            Era::Modern => Some(Spoken::Modern),
-            Era::Auto => {
-                let verdict = *self.verdict.lock().unwrap_or_else(PoisonError::into_inner);
-                let (era, since) = verdict?;
-                (era == Spoken::Modern || since.elapsed() < LEGACY_FOR).then_some(era)
-            }
+            Era::Legacy => Some(found.unwrap_or(Way::Session)),
+            Era::Modern => Some(Way::Stateless),
+            Era::Sse => Some(Way::Events),
+            Era::Auto => found,
         }
     }
 
     /// Remembers what a probe showed; nothing when a server that was found to be modern failed.
-    pub(super) fn remember(&self, era: Option<Spoken>) {
-        *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = era.map(|era| (era, Instant::now()));
+    pub(super) fn remember(&self, way: Option<Way>) {
+        *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = way.map(|way| (way, Instant::now()));
     }
 
     /// What may not come back to a request with this credential.
@@ -135,9 +149,20 @@ impl Site {
         credential: Option<&Secret>,
         body: Bytes,
     ) -> Request<Full<Bytes>> {
+        self.request_to(&self.path, (method, headers), credential, body)
+    }
+
+    /// A request to another path of the site.
+    pub(super) fn request_to(
+        &self,
+        path: &Uri,
+        (method, headers): (Method, &[(HeaderName, HeaderValue)]),
+        credential: Option<&Secret>,
+        body: Bytes,
+    ) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
-        *request.uri_mut() = self.path.clone();
+        *request.uri_mut() = path.clone();
         let out = request.headers_mut();
         out.clone_from(&self.base);
         for (name, value) in headers {
@@ -153,11 +178,15 @@ impl Site {
         request
     }
 
+    /// Sends a request when it is first polled.
+    pub(super) fn exchange(&self, request: Request<Full<Bytes>>) -> Exchange {
+        Exchange::new(&self.pool, request)
+    }
+
     /// Sends a request when it is first read.
     pub(super) fn send(&self, request: Request<Full<Bytes>>, bytes_max: usize) -> Response {
         let token = request.extensions().get::<Arc<Token>>().cloned();
-        let exchange = Exchange::new(&self.pool, request);
-        Response::new(exchange, speak::message_limits(&self.limits), bytes_max).sent_with(token)
+        Response::new(self.exchange(request), speak::message_limits(&self.limits), bytes_max).sent_with(token)
     }
 }
 

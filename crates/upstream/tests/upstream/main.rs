@@ -16,11 +16,17 @@ mod leaks;
 #[cfg(test)]
 mod oauth;
 #[cfg(test)]
+mod old_peer;
+#[cfg(test)]
 mod peer;
 #[cfg(test)]
 mod requirements;
 #[cfg(test)]
 mod sealed;
+#[cfg(test)]
+mod sse;
+#[cfg(test)]
+mod sse_lies;
 #[cfg(test)]
 mod stdio;
 #[cfg(test)]

@@ -211,7 +211,7 @@ async fn serve(stream: TcpStream, behave: &Behave, log: &watch::Sender<Vec<Seen>
     }
 }
 
-async fn read_request(stream: &mut BufReader<TcpStream>) -> Option<Seen> {
+pub(crate) async fn read_request(stream: &mut BufReader<TcpStream>) -> Option<Seen> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.ok()?);

@@ -108,8 +108,8 @@ def run_suite(era, url, directory, key=None):
     directory.mkdir(parents=True)
     env = lib.clean_env(HOME=directory, **({"CALLGATE_TEST_KEY": key} if key else {}))
     argv = [lib.node22(), "--require", lib.LOOPBACK, "--require", HERE / "bearer.cjs", SUITE, "server", "--url", url,
-            "--requirements", REVISIONS[era], "--timeout", "10000", "-o", directory / "checks"]
-    code, out, err = lib.run(argv, 150, env)
+            "--requirements", REVISIONS[era], "--timeout", "30000", "-o", directory / "checks"]
+    code, out, err = lib.run(argv, 300, env)
     (directory / "suite.log").write_text(out + err)
     lib.require(code in (0, 1), f"the suite ended with {code}: {(out + err)[-1500:]}")
     found = {}

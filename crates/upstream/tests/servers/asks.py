@@ -1,6 +1,7 @@
 """Asks its client during calls and besides, and logs; revision 2025-11-25."""
 import json
 import os
+import sys
 
 from base import Server, tool
 
@@ -10,7 +11,7 @@ NAMES = ["elicit", "later", "told", "flood", "leak", "withdraw", "log", "levels"
 
 class Asks(Server):
     tools = [tool(name) for name in NAMES]
-    declared, open, heard, levels = None, None, [], []
+    declared, open, heard, levels, block = None, None, [], [], None
 
     def initialize(self, id, params):
         self.declared = params["capabilities"]
@@ -20,6 +21,18 @@ class Asks(Server):
             "serverInfo": {"name": "asks", "version": "1"},
         })
 
+    def write(self, message):
+        """Kept while a block of messages is made, so that the reader has them all before it can send anything."""
+        if self.block is None:
+            super().write(message)
+        else:
+            self.block.append(json.dumps(message) + "\n")
+
+    def end_block(self):
+        sys.stdout.write("".join(self.block))
+        sys.stdout.flush()
+        self.block = None
+
     def ask(self, id, method="elicitation/create", params=FORM):
         self.write({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
 
@@ -28,13 +41,17 @@ class Asks(Server):
             self.open = (id, name)
             self.ask("q")
         elif name == "later":
+            self.block = []
             self.text(id, "done")
             self.ask("alone")
+            self.end_block()
         elif name == "told":
             self.text(id, json.dumps(self.heard))
         elif name == "flood":
-            for count in range(200):
+            self.block = []
+            for count in range(18):
                 self.ask(count, "roots/list", {})
+            self.end_block()
         elif name == "leak":
             self.ask("q", params={**FORM, "message": os.environ["SECRET"]})
         elif name == "withdraw":

@@ -38,16 +38,6 @@ KNOWN_SHORT = {
     "a child process of its own is started for what a client declares first; the suite waits 0.6 s": (
         "stdio/modern-on-*/server-stateless:sep-2575-http-server-no-independent-requests-on-stream",
     ),
-    "subscriptions to resources are not carried": (
-        "*/legacy-on-*/resources-subscribe",
-        "*/legacy-on-*/resources-unsubscribe",
-    ),
-    "subscriptions to changed prompts are not carried": (
-        "*/modern-on-*/server-stateless:sep-2575-server-sends-prompts-list-changed-on-subscription",
-    ),
-    "what a server says outside of calls by HTTP is not heard": (
-        "http/modern-on-*/server-stateless:sep-2575-server-sends-tools-list-changed-on-subscription",
-    ),
     "servers with sessions have no code for a capability that a client lacks": (
         "*/modern-on-legacy/server-stateless:sep-2575-server-rejects-undeclared-capability",
         "*/modern-on-legacy/server-stateless:sep-2575-missing-capability-http-400",

@@ -4,7 +4,11 @@ use model::approval::ApprovalKey;
 use model::call::CallDigest;
 use model::denial::{Denial, Reason};
 use model::ids::PolicyId;
+use model::json::Json;
+use model::principal::Principal;
+use model::task::Task;
 use model::time::Micros;
+use model::tool::PinnedTool;
 use policy::{ApprovalEvidence, Decision, DecisionRequest, DenyKind, PolicyDenial, PolicySnapshot};
 
 use crate::approved::{Evidence, Parked};
@@ -51,6 +55,13 @@ impl Permitted {
         self.evidence.as_ref()
     }
 
+    /// What to ask later, should it go on.
+    pub(crate) fn standing(&self) -> Standing {
+        let approval = known(self.evidence.as_ref());
+        let (task, tool) = (self.resolved.task().clone(), self.resolved.tool().clone());
+        Standing { task, tool, arguments: self.resolved.call().arguments.clone(), approval }
+    }
+
     /// Whether these policies permit it too: they may have been replaced since its intent was committed.
     #[must_use]
     pub fn stands_under(&self, policy: &PolicySnapshot, now: Micros) -> bool {
@@ -58,6 +69,23 @@ impl Permitted {
         let approval = known(self.evidence.as_ref());
         let again = || policy.decide(&self.resolved.question(&approval, now));
         policy.digest() == decided_under || matches!(again(), Decision::Permit(_))
+    }
+}
+
+/// What is asked of policy again about what goes on after its call. Proves nothing.
+pub(crate) struct Standing {
+    task: Task,
+    tool: PinnedTool,
+    arguments: Json,
+    approval: ApprovalEvidence,
+}
+
+impl Standing {
+    /// Whether these policies permit it to this principal now.
+    pub(crate) fn holds(&self, policy: &PolicySnapshot, principal: &Principal, now: Micros) -> bool {
+        let Self { task, tool, arguments, approval } = self;
+        let question = DecisionRequest { principal, task, tool, arguments, approval, now };
+        matches!(policy.decide(&question), Decision::Permit(_))
     }
 }
 

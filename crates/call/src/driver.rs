@@ -12,6 +12,7 @@ use model::denial::{Denial, Reason};
 use model::digest::Salt;
 use model::ids::{AgentId, CallId};
 use model::limits::CallLimits;
+use model::method::Method;
 use model::task::Task;
 use ports::Ports;
 use ports::fault::Fault;
@@ -48,6 +49,8 @@ pub struct Door {
     pub(crate) noise: Noise,
     pub(crate) rates: Rates,
     pub(crate) open: OpenCalls,
+    /// Those that go on after their outcome.
+    pub(crate) subscriptions: OpenCalls,
     pub(crate) suspended: SuspendedCalls,
 }
 
@@ -104,6 +107,7 @@ impl Door {
             listings,
             noise: Noise::default(),
             open: OpenCalls::default(),
+            subscriptions: OpenCalls::default(),
             suspended: SuspendedCalls::default(),
         })
     }
@@ -121,6 +125,12 @@ impl Door {
     #[must_use]
     pub const fn open_calls(&self) -> &OpenCalls {
         &self.open
+    }
+
+    /// The subscriptions that are heard, for revocation.
+    #[must_use]
+    pub const fn subscriptions(&self) -> &OpenCalls {
+        &self.subscriptions
     }
 
     /// The noise meter, for its summary.
@@ -151,9 +161,14 @@ impl Door {
     /// A recorded refusal when it was refused before its decision; one that is counted when its agent asks too often.
     pub async fn call(self: &Arc<Self>, caller: Caller, call: ToolCall) -> Result<CallHandle, Refused> {
         let stamp = self.stamp()?;
+        let method = call.method;
         let agent = &caller.principal.agent;
         self.rates.call(agent, stamp.started).map_err(|denial| self.too_often(&stamp, agent, denial))?;
         let resolved = self.resolve(stamp, caller, call).await?;
+        if method == Method::Subscribe {
+            let denial = Denial::indeterminate("a subscription came as a call, and nobody would hear of it");
+            return Err(self.refuse_resolved(&resolved, denial).await);
+        }
         let cancel = CancelToken::default();
         let (passing_in, passing) = mpsc::channel(PASSING_QUEUE);
         let door = Arc::clone(self);

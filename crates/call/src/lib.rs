@@ -30,6 +30,7 @@ pub mod resolved;
 mod revoke;
 mod run;
 pub mod sequencer;
+mod subscribe;
 mod supervise;
 mod suspended;
 #[cfg(test)]
@@ -43,6 +44,7 @@ pub use identified::Caller;
 pub use list::{Listed, ListedTool};
 pub use question::Round;
 pub use revoke::Revoker;
+pub use subscribe::{Subscribing, Subscription};
 pub use supervise::Supervised;
 pub use suspended::Whose;
-pub use watch::Watch;
+pub use watch::{Changed, Watch};

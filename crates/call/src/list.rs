@@ -1,5 +1,6 @@
 //! `tools/list` through the same door: only what the same policies could permit, and remembered as listed.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ledger::{Body, Entry, ListBody};
@@ -137,6 +138,13 @@ impl Door {
         let task = Task::implicit(&caller.principal.agent);
         let task = task.map_err(|error| Denial::indeterminate(error.to_string()))?;
         Ok(shown_digest(&self.visible(caller, endpoint, &task)))
+    }
+
+    /// The servers whose tools a caller is shown.
+    pub(crate) fn servers_shown(&self, caller: &Caller, endpoint: &Endpoint) -> BTreeSet<ServerName> {
+        let Ok(task) = Task::implicit(&caller.principal.agent) else { return BTreeSet::new() };
+        let shown = self.visible(caller, endpoint, &task);
+        shown.iter().map(|tool| tool.record.name.server.clone()).collect()
     }
 
     fn visible(&self, caller: &Caller, endpoint: &Endpoint, task: &Task) -> Vec<ListedTool> {

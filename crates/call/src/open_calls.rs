@@ -118,6 +118,11 @@ impl OpenCalls {
         self.cancel_where(reason, |open| open.tool == *tool)
     }
 
+    /// How many of an agent are under way.
+    pub(crate) fn count_of(&self, agent: &AgentId) -> usize {
+        self.lock().values().filter(|open| open.agent == *agent).count()
+    }
+
     /// How many are under way.
     #[must_use]
     pub fn count(&self) -> usize {

@@ -25,14 +25,17 @@ impl Revoker {
     }
 
     /// Nobody is told while there is no door.
-    fn open_calls(&self) -> OpenCalls {
-        self.0.get().map(|(door, _)| door.open_calls().clone()).unwrap_or_default()
+    fn open_calls(&self) -> [OpenCalls; 2] {
+        let both = |door: &Arc<Door>| [door.open_calls().clone(), door.subscriptions().clone()];
+        self.0.get().map(|(door, _)| both(door)).unwrap_or_default()
     }
 }
 
 impl Revocation for Revoker {
     fn agent_removed<'a>(&'a self, agent: &'a AgentId) -> BoxFuture<'a, ()> {
-        self.open_calls().cancel_agent(agent, Reason::Revoked);
+        for open in self.open_calls() {
+            open.cancel_agent(agent, Reason::Revoked);
+        }
         Box::pin(async move {
             if let Some((_, upstreams)) = self.0.get() {
                 upstreams.forget(agent).await;
@@ -41,19 +44,24 @@ impl Revocation for Revoker {
     }
 
     fn keys_ended<'a>(&'a self, agent: &'a AgentId) -> BoxFuture<'a, ()> {
-        self.open_calls().cancel_keyed(agent, Reason::Revoked);
+        for open in self.open_calls() {
+            open.cancel_keyed(agent, Reason::Revoked);
+        }
         Box::pin(std::future::ready(()))
     }
 
     fn policies_replaced(&self) -> BoxFuture<'_, ()> {
-        self.open_calls().look_again();
+        for open in self.open_calls() {
+            open.look_again();
+        }
         Box::pin(std::future::ready(()))
     }
 
     fn tools_withdrawn<'a>(&'a self, tools: &'a [ToolRef]) -> BoxFuture<'a, ()> {
-        let open = self.open_calls();
-        for tool in tools {
-            open.cancel_tool(tool, Reason::Revoked);
+        for open in self.open_calls() {
+            for tool in tools {
+                open.cancel_tool(tool, Reason::Revoked);
+            }
         }
         Box::pin(std::future::ready(()))
     }

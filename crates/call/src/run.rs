@@ -211,7 +211,7 @@ impl Door {
     }
 
     /// State 8. A lease that does not come is heard no longer than the call is wanted.
-    async fn lease(
+    pub(crate) async fn lease(
         &self,
         intended: &Intended,
         request: &LeaseRequest,
@@ -233,7 +233,7 @@ impl Door {
     }
 
     /// Whether the policies in force permit it still.
-    fn stands(&self, intended: &Intended) -> bool {
+    pub(crate) fn stands(&self, intended: &Intended) -> bool {
         let policy = &self.ports.snapshots.current().policy;
         intended.permitted.stands_under(policy, self.ports.clock.now())
     }

@@ -13,7 +13,6 @@ use crate::fault::ProtocolFault;
 use crate::implementation::Implementation;
 use crate::jsonrpc::{ProgressToken, RequestId, RpcError, code};
 use crate::meta;
-use crate::request::Listen;
 use crate::shape::{Cache, Object, own_result};
 use crate::version::{Era, ProtocolVersion};
 use crate::write::Writer;
@@ -45,15 +44,21 @@ pub fn discover(server: &Implementation, methods: &[Method], ttl_millis: u64) ->
 fn capabilities(out: &mut Writer, methods: &[Method]) {
     // Whatever servers log during a call passes, if its client wants to hear of it.
     out.raw(r#"{"tools":{"listChanged":true},"logging":{}"#);
-    for (name, method) in [
-        ("resources", Method::ReadResource),
-        ("prompts", Method::GetPrompt),
-        ("completions", Method::Complete),
-    ] {
-        if methods.contains(&method) {
-            out.raw(",").string(name).raw(":{}");
-        }
+    let has = |method: Method| methods.contains(&method);
+    if has(Method::ReadResource) {
+        // A change of policy is one of the list, whatever the server tells.
+        out.raw(match (has(Method::Subscribe), has(Method::ListResources)) {
+            (true, true) => r#","resources":{"subscribe":true,"listChanged":true}"#,
+            (true, false) => r#","resources":{"subscribe":true}"#,
+            (false, true) => r#","resources":{"listChanged":true}"#,
+            (false, false) => r#","resources":{}"#,
+        });
     }
+    if has(Method::GetPrompt) {
+        let listed = has(Method::ListPrompts);
+        out.raw(if listed { r#","prompts":{"listChanged":true}"# } else { r#","prompts":{}"# });
+    }
+    out.raw(if has(Method::Complete) { r#","completions":{}"# } else { "" });
     out.raw("}");
 }
 
@@ -157,43 +162,6 @@ pub fn refusal_message(id: &RequestId, refusal: &Refusal) -> Bytes {
         Refusal::Result(result) => crate::jsonrpc::result_message(id, result),
         Refusal::Error(error) => crate::jsonrpc::error_message(Some(id), error),
     }
-}
-
-/// `notifications/tools/list_changed`, on a session's stream or for a subscription.
-#[must_use]
-pub fn tools_changed(subscription: Option<&RequestId>) -> Bytes {
-    let mut out = Writer::with_capacity(160);
-    out.raw(r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed""#);
-    if let Some(id) = subscription {
-        about(out.raw(r#","params":{"#), id).raw("}");
-    }
-    out.raw("}");
-    out.into_bytes()
-}
-
-/// `notifications/subscriptions/acknowledged`: what of it is granted.
-#[must_use]
-pub fn acknowledged(id: &RequestId, granted: Listen) -> Bytes {
-    let mut out = Writer::with_capacity(224);
-    out.raw(r#"{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"#);
-    about(&mut out, id).raw(r#","notifications":{"#);
-    out.raw(if granted.tools { r#""toolsListChanged":true"# } else { "" }).raw("}}}");
-    out.into_bytes()
-}
-
-/// The result of `subscriptions/listen`, when it ends from this side.
-#[must_use]
-pub fn listened(id: &RequestId) -> Bytes {
-    let mut out = Writer::with_capacity(128);
-    about(out.raw(r#"{"resultType":"complete","#), id).raw("}");
-    crate::jsonrpc::result_message(id, &out.into_json())
-}
-
-/// `_meta` that names the subscription, the id as the client wrote it.
-fn about<'a>(out: &'a mut Writer, id: &RequestId) -> &'a mut Writer {
-    out.raw(r#""_meta":{"#).string(meta::SUBSCRIPTION_ID).raw(":");
-    id.write(out);
-    out.raw("}")
 }
 
 /// `notifications/progress` under the client's own token.

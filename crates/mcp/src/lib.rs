@@ -3,6 +3,7 @@
 //! Must never do I/O nor decide whether a call is allowed, and never pass an envelope on: every message that
 //! leaves is written here from parsed parts, with raw leaves (arguments, results) spliced byte for byte.
 
+pub mod announce;
 pub mod answer;
 pub mod asking;
 pub mod classify;

@@ -1,5 +1,6 @@
 //! What we send upstream. Must never carry an id, token or envelope of a client: ids are ours, leaves are spliced.
 
+mod subscribe;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +16,8 @@ use crate::question::{known_to, write_capabilities};
 use crate::splice;
 use crate::version::ProtocolVersion;
 use crate::write::Writer;
+
+pub use subscribe::{Wanted, listen, subscribe, unsubscribe};
 
 /// How an upstream is spoken to.
 #[derive(Clone, Copy, Debug)]

@@ -12,9 +12,12 @@ use model::limits::JsonLimits;
 use model::method::Method;
 
 use crate::jsonrpc::{RequestId, RpcError, code, error_message, result_message};
+use crate::meta;
 use crate::question::{self, Asked, QuestionFault};
 use crate::splice;
 
+/// Longest URI taken.
+pub(crate) const URI_BYTES_MAX: usize = 8192;
 /// Longest error message kept.
 const MESSAGE_BYTES_MAX: usize = 4096;
 
@@ -71,6 +74,8 @@ pub enum UpstreamNotification {
     Log(LogUpdate),
     /// `notifications/tools/list_changed`.
     ToolsChanged,
+    /// What it says of its own accord, of resources and prompts.
+    Announced(Announcement),
     /// `notifications/cancelled`: the upstream gave up a request of its own.
     Cancelled {
         /// Which.
@@ -78,6 +83,24 @@ pub enum UpstreamNotification {
     },
     /// Anything else.
     Other,
+}
+
+/// What a server says of its own accord (MCP, Resources; Prompts; 2026-07-28, Subscriptions).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Announcement {
+    /// `notifications/resources/updated`: what stands at this URI, or within it, changed.
+    Updated(Box<str>),
+    /// `notifications/resources/list_changed`.
+    Resources,
+    /// `notifications/prompts/list_changed`.
+    Prompts,
+    /// `notifications/subscriptions/acknowledged`.
+    Granted {
+        /// The id of our request.
+        subscription: u64,
+        /// The URIs it will tell of.
+        uris: Vec<Box<str>>,
+    },
 }
 
 /// Progress, numbers as they were written.
@@ -254,8 +277,29 @@ fn read_notification(method: &str, params: &Json, text: &Bytes) -> UpstreamNotif
         "notifications/cancelled" => {
             UpstreamNotification::Cancelled { request: params.get("requestId").and_then(RequestId::read) }
         }
-        _ => UpstreamNotification::Other,
+        _ => read_announcement(method, params)
+            .map_or(UpstreamNotification::Other, UpstreamNotification::Announced),
     }
+}
+
+fn read_announcement(method: &str, params: &Json) -> Option<Announcement> {
+    Some(match method {
+        "notifications/resources/list_changed" => Announcement::Resources,
+        "notifications/prompts/list_changed" => Announcement::Prompts,
+        "notifications/resources/updated" => {
+            let uri = params.get("uri")?.as_str().filter(|uri| uri.len() <= URI_BYTES_MAX)?;
+            Announcement::Updated(Box::from(uri))
+        }
+        "notifications/subscriptions/acknowledged" => {
+            let subscription = RequestId::read(params.get("_meta")?.get(meta::SUBSCRIPTION_ID)?)?;
+            let uris = match params.get("notifications")?.get("resourceSubscriptions") {
+                Some(Json::Array(uris)) => uris.iter().filter_map(Json::as_str).map(Box::from).collect(),
+                _ => Vec::new(),
+            };
+            Announcement::Granted { subscription: subscription.as_u64()?, uris }
+        }
+        _ => return None,
+    })
 }
 
 fn read_progress(params: &Json, text: &Bytes) -> Option<ProgressUpdate> {
@@ -339,6 +383,7 @@ impl UpstreamResult {
             Method::ListResources => list("resources"),
             Method::ListTemplates => list("resourceTemplates"),
             Method::ReadResource => list("contents"),
+            Method::Subscribe => true,
             Method::ListPrompts => list("prompts"),
             Method::GetPrompt => list("messages"),
             Method::Complete => matches!(self.tree.get("completion"), Some(Json::Object(_))),
@@ -352,9 +397,14 @@ impl UpstreamResult {
     pub fn offers(&self) -> Offers {
         let capabilities = self.tree.get("capabilities");
         let has = |name: &str| capabilities.and_then(|all| all.get(name)).is_some();
+        let tells = |name: &str, what: &str| {
+            let capability = capabilities.and_then(|all| all.get(name)?.get(what));
+            capability == Some(&Json::Bool(true))
+        };
         let behind = |method: &Method| match method {
             Method::CallTool | Method::Elicit | Method::Sample | Method::ListRoots => false,
             Method::ListResources | Method::ListTemplates | Method::ReadResource => has("resources"),
+            Method::Subscribe => tells("resources", "subscribe"),
             Method::ListPrompts | Method::GetPrompt => has("prompts"),
             Method::Complete => has("completions"),
         };

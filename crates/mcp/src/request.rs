@@ -14,12 +14,15 @@ use crate::fault::ProtocolFault;
 use crate::inbound::{InboundNotification, InboundRequest};
 use crate::jsonrpc::{ProgressToken, RequestId};
 use crate::meta;
+use crate::reply::URI_BYTES_MAX;
 use crate::retry::Retry;
 use crate::shape::Object;
 use crate::version::Era;
 
 /// Longest tool name a client may write, whatever it means.
 const NAME_BYTES_MAX: usize = 256;
+/// Most URIs one request subscribes to.
+const URIS_MAX: usize = 64;
 /// Longest cursor.
 const CURSOR_BYTES_MAX: usize = 4096;
 
@@ -39,6 +42,11 @@ pub enum ClientRequest {
     },
     /// `subscriptions/listen`, modern only.
     Listen(Listen),
+    /// `resources/unsubscribe`, legacy only. Nothing is asked of an upstream: what was subscribed to ends.
+    Unsubscribe {
+        /// What the client subscribed to.
+        uri: Box<str>,
+    },
     /// `logging/setLevel`, legacy only.
     SetLogLevel(LogLevel),
     /// What an upstream answers: `tools/call`, and the methods beside it.
@@ -46,10 +54,16 @@ pub enum ClientRequest {
 }
 
 /// What a client wants to hear of (MCP 2026-07-28, Subscriptions).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Listen {
     /// `toolsListChanged`.
     pub tools: bool,
+    /// `promptsListChanged`.
+    pub prompts: bool,
+    /// `resourcesListChanged`.
+    pub resources: bool,
+    /// `resourceSubscriptions`, each once.
+    pub uris: Vec<Box<str>>,
     /// It named tasks.
     pub tasks: bool,
 }
@@ -147,6 +161,11 @@ impl InboundRequest {
             ("logging/setLevel", Era::Legacy) => parameters.log_level(),
             ("server/discover", Era::Modern) => Ok(ClientRequest::Discover),
             ("subscriptions/listen", Era::Modern) => parameters.listen().map(ClientRequest::Listen),
+            ("resources/unsubscribe", Era::Legacy) => parameters.unsubscribe(),
+            // Part of `subscriptions/listen` since.
+            ("resources/subscribe", Era::Modern) => {
+                return Err(ProtocolFault::method(era, &method).with_id(Some(id)));
+            }
             _ => match Method::parse(&method) {
                 Some(Method::CallTool) => parameters.call_tool(era),
                 Some(method) => parameters.beside_tools(era, method),
@@ -238,10 +257,22 @@ impl Parameters {
             Some(Json::Array(items)) if items.iter().all(|item| item.as_str().is_some()) => Ok(true),
             other => Err(wrong(&format!("notifications.{name}"), "a list of strings", other)),
         };
-        // What is not carried is checked all the same, and left out of what is granted.
-        let (_prompts, _resources) = (flag("promptsListChanged")?, flag("resourcesListChanged")?);
-        let _subscriptions = list("resourceSubscriptions")?;
-        Ok(Listen { tools: flag("toolsListChanged")?, tasks: list("taskIds")? })
+        Ok(Listen {
+            tools: flag("toolsListChanged")?,
+            prompts: flag("promptsListChanged")?,
+            resources: flag("resourcesListChanged")?,
+            uris: uris(filter.get("resourceSubscriptions"))?,
+            tasks: list("taskIds")?,
+        })
+    }
+
+    fn unsubscribe(self) -> Result<ClientRequest, String> {
+        match self.members.get("uri") {
+            Some(Json::String(uri)) if uri.len() <= URI_BYTES_MAX => {
+                Ok(ClientRequest::Unsubscribe { uri: uri.clone() })
+            }
+            other => Err(wrong("uri", &format!("a URI of at most {URI_BYTES_MAX} bytes"), other)),
+        }
     }
 
     fn log_level(self) -> Result<ClientRequest, String> {
@@ -282,12 +313,34 @@ impl Parameters {
     }
 }
 
+fn uris(listed: Option<&Json>) -> Result<Vec<Box<str>>, String> {
+    const NAME: &str = "notifications.resourceSubscriptions";
+    let refuse = || {
+        let wanted = format!("a list of at most {URIS_MAX} URIs of at most {URI_BYTES_MAX} bytes");
+        Err(wrong(NAME, &wanted, listed))
+    };
+    let items = match listed {
+        None => return Ok(Vec::new()),
+        Some(Json::Array(items)) if items.len() <= URIS_MAX => items,
+        Some(_) => return refuse(),
+    };
+    let mut uris: Vec<Box<str>> = Vec::with_capacity(items.len());
+    for item in items {
+        match item.as_str().filter(|uri| uri.len() <= URI_BYTES_MAX) {
+            Some(uri) if uris.iter().any(|known| **known == *uri) => {}
+            Some(uri) => uris.push(Box::from(uri)),
+            None => return refuse(),
+        }
+    }
+    Ok(uris)
+}
+
 /// The parameters of a method (MCP 2026-07-28, Schema Reference), but `_meta`.
 const fn carried(method: Method) -> &'static [&'static str] {
     match method {
         Method::CallTool => &["name", "arguments"],
         Method::ListResources | Method::ListTemplates | Method::ListPrompts => &["cursor"],
-        Method::ReadResource => &["uri"],
+        Method::ReadResource | Method::Subscribe => &["uri"],
         Method::GetPrompt => &["name", "arguments"],
         Method::Complete => &["ref", "argument", "context"],
         Method::Elicit | Method::Sample | Method::ListRoots => &[],

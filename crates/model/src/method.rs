@@ -18,6 +18,8 @@ pub enum Method {
     ListTemplates,
     /// `resources/read`.
     ReadResource,
+    /// `resources/subscribe`.
+    Subscribe,
     /// `prompts/list`.
     ListPrompts,
     /// `prompts/get`.
@@ -34,10 +36,11 @@ pub enum Method {
 
 impl Method {
     /// Those that name no tool: the registry keeps each as an operation of its server (ADR 0022).
-    pub const BESIDE_TOOLS: [Self; 6] = [
+    pub const BESIDE_TOOLS: [Self; 7] = [
         Self::ListResources,
         Self::ListTemplates,
         Self::ReadResource,
+        Self::Subscribe,
         Self::ListPrompts,
         Self::GetPrompt,
         Self::Complete,
@@ -54,6 +57,7 @@ impl Method {
             Self::ListResources => "resources/list",
             Self::ListTemplates => "resources/templates/list",
             Self::ReadResource => "resources/read",
+            Self::Subscribe => "resources/subscribe",
             Self::ListPrompts => "prompts/list",
             Self::GetPrompt => "prompts/get",
             Self::Complete => "completion/complete",

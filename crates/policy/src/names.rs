@@ -52,7 +52,9 @@ pub fn action_of(tool: &ToolRef) -> String {
 /// The group of what is asked beside tools; `None` for a tool.
 pub(crate) fn kind_group(tool: &ToolRef) -> Option<&'static str> {
     Some(match Method::of(&tool.tool)? {
-        Method::ListResources | Method::ListTemplates | Method::ReadResource => READ_RESOURCE,
+        Method::ListResources | Method::ListTemplates | Method::ReadResource | Method::Subscribe => {
+            READ_RESOURCE
+        }
         Method::ListPrompts | Method::GetPrompt => GET_PROMPT,
         Method::Complete => COMPLETE,
         Method::Elicit => ELICIT,

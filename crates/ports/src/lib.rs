@@ -5,6 +5,7 @@
 
 pub mod approvals;
 pub mod broker;
+pub mod changes;
 pub mod clock;
 pub mod control;
 pub mod definitions;

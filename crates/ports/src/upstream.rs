@@ -11,6 +11,7 @@ use model::tool::PinnedTool;
 
 use crate::BoxFuture;
 use crate::broker::Lease;
+use crate::changes::{Changes, Listening, Subscribed};
 
 /// One permitted call on its way.
 pub struct Forward {
@@ -158,6 +159,11 @@ pub trait ResultStream: Send {
 pub trait Upstreams: Send + Sync {
     /// Sends one call. A fault with [`Sent::No`] means nothing left this process.
     fn open(&self, forward: Forward) -> BoxFuture<'_, Result<Box<dyn ResultStream>, UpstreamFault>>;
+    /// Begins one permitted subscription: the argument `uri` says to what. It is begun anew with each connection of the
+    /// agent's, without being asked for again. A fault with [`Sent::No`] means nothing left this process.
+    fn subscribe(&self, forward: Forward) -> BoxFuture<'_, Result<Subscribed, UpstreamFault>>;
+    /// Hears which lists change, on the connections that the agent's calls have begun or will begin: begins none itself.
+    fn listen(&self, listening: Listening) -> BoxFuture<'_, Result<Box<dyn Changes>, UpstreamFault>>;
     /// Lists a server's tools now and reports them to the definition observer.
     fn refresh<'a>(&'a self, server: &'a ServerName) -> BoxFuture<'a, Result<(), UpstreamFault>>;
     /// Ends what an agent holds: its children and sessions.

@@ -51,6 +51,11 @@ const fn texts(method: Method) -> Option<(&'static str, &'static str, &'static s
             ("List resource templates", "Lists the forms of URI this server resolves.", PAGE)
         }
         Method::ReadResource => ("Read a resource", "Returns what stands at one URI of this server.", READ),
+        Method::Subscribe => (
+            "Subscribe to a resource",
+            "The server tells when what stands at one URI of it changes, and not what.",
+            READ,
+        ),
         Method::ListPrompts => ("List prompts", "Lists the prompts this server offers.", PAGE),
         Method::GetPrompt => ("Get a prompt", "Returns the messages of one prompt of this server.", GET),
         Method::Complete => (

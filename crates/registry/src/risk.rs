@@ -101,7 +101,11 @@ fn of_operation(method: Method) -> RiskProposal {
             Risk::Write,
             "the server has the client's model work for it, and what it answers leaves to the server",
         ),
-        Method::CallTool | Method::ReadResource | Method::GetPrompt | Method::Complete => (
+        Method::CallTool
+        | Method::ReadResource
+        | Method::Subscribe
+        | Method::GetPrompt
+        | Method::Complete => (
             Risk::Write,
             "what the server does with what the caller gives, the server decides: data can leave in it",
         ),

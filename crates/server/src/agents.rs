@@ -16,6 +16,8 @@ mod questions;
 mod sessions;
 mod several;
 mod streams;
+mod subscriptions;
+mod updates;
 mod waiting;
 
 use std::sync::Arc;

@@ -14,6 +14,7 @@ pub mod servers;
 pub mod steps;
 pub mod store;
 pub mod upstream;
+pub mod voices;
 pub mod world;
 
 pub use node::{Knobs, Node};

@@ -11,13 +11,16 @@ use model::json::{Json, RawJson};
 use model::limits::JsonLimits;
 use model::method::Method;
 use ports::BoxFuture;
+use ports::changes::{Change, Changes, Listening, Subscribed};
 use ports::upstream::{
     Answer, Forward, Progress, Question, Reply, ResultStream, Sent, UpstreamEvent, UpstreamFault, Upstreams,
 };
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::rng::Rng;
 use crate::servers::raw;
+use crate::voices::Hears;
 use crate::world::World;
 
 /// How one call goes.
@@ -127,6 +130,57 @@ impl SimUpstreams {
     }
 }
 
+impl SimUpstreams {
+    async fn tell(&self, forward: Forward) -> Result<Subscribed, UpstreamFault> {
+        match self.plan() {
+            Plan::Unreachable => return Err(fault(Sent::No, Reason::UpstreamUnavailable)),
+            Plan::PanicsOpening => std::panic::resume_unwind(Box::new("a simulated panic")),
+            Plan::Hangs | Plan::NeverOpens => {
+                tokio::time::sleep(forward.deadline).await;
+                return Err(fault(Sent::Maybe, Reason::UpstreamTimeout));
+            }
+            Plan::RpcError => {
+                let message = "no (simulated)".to_owned();
+                return Ok(Subscribed::Refused(Answer::Error { code: -32602, message, data: None }));
+            }
+            _ => {}
+        }
+        if self.world.servers.digest(&forward.tool.name) != Some(forward.tool.definition) {
+            return Err(fault(Sent::No, Reason::DefinitionChanged));
+        }
+        self.world.forwarded(&forward);
+        let arguments = Json::parse(forward.arguments.as_bytes(), &JsonLimits::UPSTREAM).ok();
+        let uri = arguments.as_ref().and_then(|all| all.get("uri")?.as_str()).unwrap_or_default();
+        let (server, agent) = (forward.tool.name.server.clone(), forward.agent.clone());
+        let heard = self.world.voices.hear(server, agent, Hears::Resource(Box::from(uri)));
+        self.world.subscribed(forward.call);
+        let world = Arc::clone(&self.world);
+        Ok(Subscribed::To(Box::new(SimChanges { world, call: Some(forward.call), heard })))
+    }
+}
+
+/// What is heard of a server.
+struct SimChanges {
+    world: Arc<World>,
+    /// The subscription; none of who listens to lists.
+    call: Option<CallId>,
+    heard: mpsc::UnboundedReceiver<Change>,
+}
+
+impl Changes for SimChanges {
+    fn next(&mut self) -> BoxFuture<'_, Option<Change>> {
+        Box::pin(self.heard.recv())
+    }
+}
+
+impl Drop for SimChanges {
+    fn drop(&mut self) {
+        if let Some(call) = self.call {
+            self.world.closed(call);
+        }
+    }
+}
+
 fn fault(sent: Sent, reason: Reason) -> UpstreamFault {
     UpstreamFault { sent, reason, private: "as the simulation wants".to_owned() }
 }
@@ -134,6 +188,17 @@ fn fault(sent: Sent, reason: Reason) -> UpstreamFault {
 impl Upstreams for SimUpstreams {
     fn open(&self, forward: Forward) -> BoxFuture<'_, Result<Box<dyn ResultStream>, UpstreamFault>> {
         Box::pin(self.send(forward))
+    }
+
+    fn subscribe(&self, forward: Forward) -> BoxFuture<'_, Result<Subscribed, UpstreamFault>> {
+        Box::pin(self.tell(forward))
+    }
+
+    fn listen(&self, listening: Listening) -> BoxFuture<'_, Result<Box<dyn Changes>, UpstreamFault>> {
+        let Listening { server, agent, prompts, resources, .. } = listening;
+        let heard = self.world.voices.hear(server, agent, Hears::Lists { prompts, resources });
+        let changes = SimChanges { world: Arc::clone(&self.world), call: None, heard };
+        Box::pin(std::future::ready(Ok(Box::new(changes) as Box<dyn Changes>)))
     }
 
     fn refresh<'a>(&'a self, _: &'a ServerName) -> BoxFuture<'a, Result<(), UpstreamFault>> {

@@ -17,6 +17,7 @@ use crate::disk::Disk;
 use crate::edges::SimSnapshots;
 use crate::judge;
 use crate::servers::SimServers;
+use crate::voices::Voices;
 
 /// A call that is open upstream.
 pub struct OpenCall {
@@ -41,6 +42,8 @@ pub struct Seen {
     pub replied: Vec<(CallId, Vec<Reply>)>,
     /// Calls that are open.
     pub open: HashMap<CallId, OpenCall>,
+    /// Subscriptions that servers were asked for and that have not ended.
+    pub subscribed: HashMap<CallId, OpenCall>,
     /// Agents whose connections the upstreams were told to close, and did.
     pub forgotten: HashSet<AgentId>,
     /// Agents whose removal was acknowledged.
@@ -62,6 +65,8 @@ pub struct World {
     pub disk: Arc<Mutex<Disk>>,
     /// What the servers offer.
     pub servers: SimServers,
+    /// What the servers say of their own accord.
+    pub voices: Voices,
     seen: Mutex<Seen>,
     pictures: Mutex<OnceLock<Arc<SimSnapshots>>>,
     /// Told whenever a call reaches an upstream.
@@ -93,6 +98,7 @@ impl World {
     /// A process begins: what the one before held open is gone.
     pub(crate) fn begin(&self, pictures: &Arc<SimSnapshots>) {
         self.seen().open.clear();
+        self.seen().subscribed.clear();
         let cell = OnceLock::from(Arc::clone(pictures));
         *self.pictures.lock().unwrap_or_else(PoisonError::into_inner) = cell;
     }
@@ -138,10 +144,19 @@ impl World {
         }
     }
 
+    /// A subscription was granted: it is no open call any more, and what ends those ends it.
+    pub(crate) fn subscribed(&self, call: CallId) {
+        let mut seen = self.seen();
+        if let Some(open) = seen.open.remove(&call) {
+            seen.subscribed.insert(call, open);
+        }
+    }
+
     /// The stream was dropped.
     pub(crate) fn closed(&self, call: CallId) {
         let mut seen = self.seen();
-        if let Some(open) = seen.open.remove(&call)
+        let held = seen.subscribed.remove(&call);
+        if let Some(open) = held.or_else(|| seen.open.remove(&call))
             && open.revoked.is_some_and(|at| at.elapsed() > STOPS_WITHIN)
         {
             seen.violations.push(format!("(c) {call}: stayed open long after its revocation"));
@@ -153,7 +168,8 @@ impl World {
         let mut seen = self.seen();
         seen.removed.insert(agent.clone());
         let now = Instant::now();
-        for open in seen.open.values_mut().filter(|open| open.agent == *agent) {
+        let Seen { open, subscribed, .. } = &mut *seen;
+        for open in open.values_mut().chain(subscribed.values_mut()).filter(|open| open.agent == *agent) {
             open.revoked.get_or_insert(now);
         }
     }
@@ -168,7 +184,8 @@ impl World {
         let mut seen = self.seen();
         seen.withdrawn.push((tool.clone(), current.epoch));
         let now = Instant::now();
-        for open in seen.open.values_mut().filter(|open| open.tool == *tool) {
+        let Seen { open, subscribed, .. } = &mut *seen;
+        for open in open.values_mut().chain(subscribed.values_mut()).filter(|open| open.tool == *tool) {
             open.revoked.get_or_insert(now);
         }
     }

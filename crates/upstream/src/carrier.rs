@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
 use mcp::outbound;
-use mcp::reply::{ServerRequest, UpstreamMessage, UpstreamNotification};
+use mcp::reply::{Announcement, ServerRequest, UpstreamMessage, UpstreamNotification};
 use mcp::version::ProtocolVersion;
 use model::client::ClientCapabilities;
 use model::ids::ServerName;
@@ -40,6 +40,8 @@ pub(crate) trait Carrier: Send + Sync + 'static {
     fn lost(&self) -> UpstreamFault;
     /// The server said that its tools changed.
     fn tools_changed(self: &Arc<Self>);
+    /// The server said that something else changed, or what it will tell of.
+    fn announced(&self, said: Announcement);
     /// Says something that belongs to no call. Never waits: who does not read cannot be told.
     fn say(self: &Arc<Self>, message: Bytes);
     /// Says something that belongs to a call, not before the call itself. Never waits either.
@@ -113,6 +115,7 @@ fn take_notification<C: Carrier>(connection: &Arc<C>, notification: UpstreamNoti
             }
         }
         UpstreamNotification::ToolsChanged => connection.tools_changed(),
+        UpstreamNotification::Announced(said) => connection.announced(said),
         UpstreamNotification::Log(update) => {
             for id in connection.table().log(&update, connection.limits().notifications_max) {
                 end(connection, id, "it floods the call with messages");

@@ -8,6 +8,7 @@ use ports::secret::Secret;
 use ports::upstream::{Forward, ResultStream, UpstreamFault};
 use tokio::time::Instant;
 
+use crate::hear::Ear;
 use crate::http::{HttpConnection, SseConnection};
 use crate::lane::Place;
 use crate::stdio::StdioConnection;
@@ -54,6 +55,24 @@ impl Connection {
             Self::Stdio(connection) => connection.call(call).await,
             Self::Http(connection) => connection.call(call).await,
             Self::Sse(connection) => connection.call(call).await,
+        }
+    }
+
+    /// Whether a subscription is to what this very connection found.
+    pub(crate) async fn check(&self, forward: &Forward) -> Result<(), UpstreamFault> {
+        match self {
+            Self::Stdio(connection) => connection.check(forward).await,
+            Self::Http(connection) => connection.check(forward).await,
+            Self::Sse(connection) => connection.check(forward).await,
+        }
+    }
+
+    /// Listens to what its server says outside of calls, until it cannot or nobody wants to.
+    pub(crate) async fn attend(&self, ear: &Arc<Ear>) {
+        match self {
+            Self::Stdio(connection) => connection.attend(ear).await,
+            Self::Http(connection) => connection.attend(ear).await,
+            Self::Sse(connection) => connection.attend(ear).await,
         }
     }
 

@@ -6,6 +6,7 @@ mod dial;
 mod exchange;
 mod filled;
 mod handshake;
+mod hear;
 pub(crate) mod oauth;
 mod public;
 mod response;
@@ -15,7 +16,7 @@ mod sse;
 mod target;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,6 +33,7 @@ use ports::broker::Lease;
 use ports::definitions::DefinitionObserver;
 use ports::secret::Secret;
 use ports::upstream::{Forward, ResultStream, UpstreamFault};
+use tokio::sync::Notify;
 
 use self::call::HttpStream;
 use self::handshake::{Begun, Replied, Stopped};
@@ -43,6 +45,7 @@ use crate::asked::Retry;
 use crate::connection::{Call, Connection};
 use crate::definitions::{Definitions, Listed, Lister, Page, Verified};
 use crate::fault::{before_call, not_sent, unavailable};
+use crate::hear::Ear;
 use crate::lane::LaneKey;
 use crate::speak;
 
@@ -88,6 +91,11 @@ pub(crate) struct HttpConnection {
     one_renewal: tokio::sync::Mutex<()>,
     /// What the server is told that it may ask.
     client: ClientCapabilities,
+    /// Told whenever another session begins.
+    renewed: Notify,
+    relisting: AtomicBool,
+    /// Who hears what it says outside of calls.
+    ear: Mutex<Weak<Ear>>,
 }
 
 impl HttpConnection {
@@ -113,6 +121,9 @@ impl HttpConnection {
             closed: OnceLock::new(),
             one_renewal: tokio::sync::Mutex::new(()),
             client,
+            renewed: Notify::new(),
+            relisting: AtomicBool::new(false),
+            ear: Mutex::default(),
         });
         match connection.definitions.ensure(&connection.asking(credential)).await {
             Ok(_) => Ok(connection),
@@ -248,6 +259,7 @@ impl HttpConnection {
             Ok(Begun::Session(session)) => {
                 self.definitions.changed();
                 *self.session.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(session);
+                self.renewed.notify_waiters();
                 return Ok(());
             }
             Ok(Begun::Events(_)) => unavailable(&self.site.server, "it changed its transport; try again"),

@@ -207,7 +207,13 @@ impl Lane {
         let (lane, server) = (Arc::clone(self), Arc::clone(server));
         let task = tokio::spawn(async move {
             let result = server.connect(&lane.key, credential.as_ref()).await;
-            tell.send_replace(Some(lane.started(&server, result)));
+            let started = lane.started(&server, result);
+            if started.is_ok() {
+                // Who listens hears what the first call changes.
+                server.note_begun();
+                server.ears.settled(&lane.key).await;
+            }
+            tell.send_replace(Some(started));
         });
         state.starter = Some(task.abort_handle());
         starting
@@ -289,7 +295,8 @@ async fn watch_idle(lane: Weak<Lane>, server: Weak<Server>) {
     loop {
         let (limit, idle) = match (lane.upgrade(), server.upgrade()) {
             (Some(lane), Some(server)) if lane.state().ended.is_none() => {
-                (server.config.limits.idle, lane.idle_for())
+                let listened = server.ears.any(&lane.key);
+                (server.config.limits.idle, lane.idle_for().filter(|_| !listened))
             }
             _ => return,
         };

@@ -12,6 +12,7 @@ mod credentials;
 mod definitions;
 mod fault;
 mod guard;
+mod hear;
 mod http;
 mod lane;
 pub mod leash;
@@ -31,6 +32,7 @@ use model::client::ClientCapabilities;
 use model::denial::Reason;
 use model::ids::{AgentId, ServerName};
 use ports::BoxFuture;
+use ports::changes::{Changes, Listening, Subscribed};
 use ports::definitions::DefinitionObserver;
 use ports::sealed::SealedSecrets;
 use ports::tokens::TokenStore;
@@ -42,7 +44,7 @@ pub use crate::config::{
     Command, ConfigError, Era, Grant, HttpTarget, KeyAudience, Limits, OauthConfig, ServerConfig, Transport,
 };
 use crate::connection::Call;
-use crate::fault::{not_sent, unavailable};
+use crate::fault::{maybe_sent, not_sent, unavailable};
 pub use crate::http::oauth::{Login, OauthFault, Standing, is_redirect, is_scope};
 use crate::server::{Means, Server};
 
@@ -115,6 +117,19 @@ impl Upstreams {
     }
 }
 
+impl Upstreams {
+    async fn subscribe_in_time(&self, forward: Forward) -> Result<Subscribed, UpstreamFault> {
+        let server = self.server(&forward.tool.name.server)?;
+        match tokio::time::timeout(forward.deadline, hear::subscribe(server, &forward)).await {
+            Ok(result) => result,
+            Err(_) => {
+                let what = "it did not answer a subscription within the call's time";
+                Err(maybe_sent(Reason::UpstreamTimeout, &server.config.name, what))
+            }
+        }
+    }
+}
+
 fn checked(config: ServerConfig, means: &Means) -> Result<Server, ConfigError> {
     let no_program =
         |command: &Command| command.argv.first().is_none_or(|program| program.as_plain() == Some(""));
@@ -129,6 +144,17 @@ fn checked(config: ServerConfig, means: &Means) -> Result<Server, ConfigError> {
 impl Port for Upstreams {
     fn open(&self, forward: Forward) -> BoxFuture<'_, Result<Box<dyn ResultStream>, UpstreamFault>> {
         Box::pin(self.open_in_time(forward))
+    }
+
+    fn subscribe(&self, forward: Forward) -> BoxFuture<'_, Result<Subscribed, UpstreamFault>> {
+        Box::pin(self.subscribe_in_time(forward))
+    }
+
+    fn listen(&self, listening: Listening) -> BoxFuture<'_, Result<Box<dyn Changes>, UpstreamFault>> {
+        Box::pin(async move {
+            let hearing = hear::listen(self.server(&listening.server)?, &listening).await?;
+            Ok(Box::new(hearing) as Box<dyn Changes>)
+        })
     }
 
     fn refresh<'a>(&'a self, server: &'a ServerName) -> BoxFuture<'a, Result<(), UpstreamFault>> {

@@ -12,11 +12,13 @@ use ports::sealed::{SealedSecrets, SealedValues};
 use ports::secret::Secret;
 use ports::tokens::{Stamp, TokenStore};
 use ports::upstream::UpstreamFault;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::config::{ServerConfig, Transport};
 use crate::connection::Connection;
 use crate::fault::{before_call, not_sent, unavailable, unusable};
+use crate::hear::Ears;
 use crate::http;
 use crate::lane::{Lane, LaneKey};
 use crate::stdio::{Launch, StdioConnection};
@@ -31,6 +33,9 @@ pub(crate) struct Server {
     http: Option<http::Sites>,
     lanes: Mutex<Lanes>,
     one_refresh: tokio::sync::Mutex<()>,
+    pub(crate) ears: Ears,
+    /// Connections begun so far.
+    begun: watch::Sender<u64>,
 }
 
 /// What every server is given.
@@ -54,7 +59,8 @@ struct Lanes {
 impl Server {
     pub(crate) fn new(config: ServerConfig, means: Means, http: Option<http::Sites>) -> Self {
         let (one_refresh, whole) = (tokio::sync::Mutex::new(()), Whole::new(Arc::clone(&means.observer)));
-        Self { config, means, whole, http, lanes: Mutex::default(), one_refresh }
+        let (ears, begun) = (Ears::default(), watch::Sender::new(0));
+        Self { config, means, whole, http, lanes: Mutex::default(), one_refresh, ears, begun }
     }
 
     fn lanes(&self) -> MutexGuard<'_, Lanes> {
@@ -70,8 +76,36 @@ impl Server {
         agent: &AgentId,
         client: ClientCapabilities,
     ) -> Result<Arc<Lane>, UpstreamFault> {
-        let shareable = self.config.shareable;
-        self.lane_of(if shareable { LaneKey::Shared } else { LaneKey::Agent(agent.clone(), client) })
+        self.lane_of(self.key(agent, client))
+    }
+
+    /// Which lane is an agent's.
+    pub(crate) fn key(&self, agent: &AgentId, client: ClientCapabilities) -> LaneKey {
+        if self.config.shareable { LaneKey::Shared } else { LaneKey::Agent(agent.clone(), client) }
+    }
+
+    /// The connection of a lane, if it has one that serves.
+    pub(crate) fn live(&self, key: &LaneKey) -> Option<Arc<Connection>> {
+        let lane = self.lanes().by_key.get(key).cloned();
+        lane.and_then(|lane| lane.live())
+    }
+
+    /// The connection of a lane, begun when there is none.
+    pub(crate) async fn connection(
+        self: &Arc<Self>,
+        key: &LaneKey,
+        credential: Option<&Secret>,
+    ) -> Result<Arc<Connection>, UpstreamFault> {
+        self.lane_of(key.clone())?.connection(self, credential).await
+    }
+
+    /// Changes whenever a lane has begun a connection.
+    pub(crate) fn begun(&self) -> watch::Receiver<u64> {
+        self.begun.subscribe()
+    }
+
+    pub(crate) fn note_begun(&self) {
+        self.begun.send_modify(|count| *count += 1);
     }
 
     fn lane_of(&self, key: LaneKey) -> Result<Arc<Lane>, UpstreamFault> {
@@ -182,12 +216,14 @@ impl Server {
 
     /// Ends what an agent holds.
     pub(crate) async fn forget(&self, agent: &AgentId) {
+        self.ears.end(|key| key.is_of(agent));
         let lanes: Vec<_> = self.lanes().by_key.extract_if(|key, _| key.is_of(agent)).collect();
         end_all(lanes.into_iter().map(|(_, lane)| lane), Reason::Revoked).await;
     }
 
     /// Ends all lanes, in parallel; none can be opened any more.
     pub(crate) async fn shutdown(&self) {
+        self.ears.end(|_| true);
         let lanes = {
             let mut lanes = self.lanes();
             lanes.closed = true;

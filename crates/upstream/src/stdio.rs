@@ -4,26 +4,27 @@
 mod child;
 mod environment;
 mod handshake;
+mod hear;
 mod launch;
 mod pipes;
 mod stderr;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
 use mcp::outbound;
 use mcp::question::known_to;
-use mcp::reply::{Offers, Outcome};
+use mcp::reply::{Announcement, Offers, Outcome};
 use mcp::version::{Era, ProtocolVersion};
 use model::client::{ClientCapabilities, LogLevel};
 use model::denial::Reason;
 use model::ids::ServerName;
 use ports::definitions::DefinitionObserver;
 use ports::upstream::{Forward, ResultStream, UpstreamFault};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 pub(crate) use self::launch::Launch;
 use crate::asked::{PACE, Retry};
@@ -33,6 +34,7 @@ use crate::connection::Call;
 use crate::definitions::{Definitions, Lister, Page, Verified};
 use crate::fault::{before_call, maybe_sent, unavailable, violation};
 use crate::guard::Guard;
+use crate::hear::Ear;
 use crate::lane::LaneKey;
 use crate::speak;
 use crate::table::{Asking, Table, Ticket, Wants};
@@ -59,6 +61,10 @@ pub(crate) struct StdioConnection {
     definitions: Definitions,
     relisting: AtomicBool,
     served: AtomicBool,
+    /// The newest subscription that the child acknowledged.
+    granted: watch::Sender<(u64, Vec<Box<str>>)>,
+    /// Who hears what it says outside of calls.
+    ear: Mutex<Weak<Ear>>,
 }
 
 impl StdioConnection {
@@ -91,6 +97,8 @@ impl StdioConnection {
             definitions: Definitions::new((config.name.clone(), config.limits), observer, whose),
             relisting: AtomicBool::new(false),
             served: AtomicBool::new(false),
+            granted: watch::Sender::default(),
+            ear: Mutex::default(),
         });
         drop(launch);
         tokio::spawn(pipes::write(spawned.stdin, inbox, connection.handle.stopping()));
@@ -276,6 +284,10 @@ impl Carrier for StdioConnection {
                 tracing::warn!(server = %own.server, why = %fault.private, "changed tools are not listed");
             }
         });
+    }
+
+    fn announced(&self, said: Announcement) {
+        self.note(said);
     }
 
     fn say(self: &Arc<Self>, message: Bytes) {

@@ -228,6 +228,7 @@ fn in_short(name: &str) -> &str {
         Some(Method::ListResources | Method::ListTemplates) => "what resources it has",
         Some(Method::ListPrompts) => "what prompts it has",
         Some(Method::ReadResource) => "reading its resources",
+        Some(Method::Subscribe) => "watching its resources",
         Some(Method::GetPrompt) => "getting its prompts",
         Some(Method::Complete) => "its completion",
         Some(Method::Elicit) => "asking you",

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
-use mcp::answer;
+use mcp::announce::{self, List};
 
 use super::door::DoorFault;
 use super::reply;
@@ -26,7 +26,7 @@ pub(super) async fn listen(shim: &Shim) {
         };
         if before.as_ref().is_some_and(|before| *before != headers) {
             // Another daemon: what it shows may be other than what the client was shown last.
-            shim.output().put(&answer::tools_changed(None)).await;
+            shim.output().put(&announce::changed(List::Tools, None)).await;
         }
         before = Some(headers.clone());
         match once(shim, headers).await {

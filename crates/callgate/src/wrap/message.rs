@@ -22,6 +22,15 @@ pub(super) struct Message {
     pub(super) modern: Option<HeaderMap>,
 }
 
+/// What a client wants of a resource.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Wish {
+    /// To hear of it.
+    Begin,
+    /// To hear no more.
+    End,
+}
+
 /// What a line is.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
@@ -31,6 +40,8 @@ pub(super) enum Kind {
     Call(RequestId),
     /// Says what the client wants to hear of, for as long as its session is open.
     Level(RequestId),
+    /// Says of which resource the client wants to hear, or no longer, for as long as its session is open.
+    Subscription(RequestId, Box<str>, Wish),
     /// Any other request: sending it twice does no harm.
     Request(RequestId),
     /// Ends the opening of a session.
@@ -48,6 +59,7 @@ impl Kind {
     pub(super) const fn id(&self) -> Option<&RequestId> {
         match self {
             Self::Initialize(id) | Self::Call(id) | Self::Level(id) | Self::Request(id) => Some(id),
+            Self::Subscription(id, ..) => Some(id),
             _ => None,
         }
     }
@@ -77,6 +89,8 @@ fn kind(tree: &Json, method: Option<&str>, params: Option<&Json>) -> Kind {
         (Some(method), Some(Some(id))) => match method {
             "initialize" => Kind::Initialize(id),
             "logging/setLevel" => Kind::Level(id),
+            "resources/subscribe" => subscription(id, params, Wish::Begin),
+            "resources/unsubscribe" => subscription(id, params, Wish::End),
             "tools/list" | "ping" | "server/discover" => Kind::Request(id),
             _ => Kind::Call(id),
         },
@@ -89,6 +103,11 @@ fn kind(tree: &Json, method: Option<&str>, params: Option<&Json>) -> Kind {
         (None, Some(_)) if outcome => Kind::Untold,
         _ => Kind::Unreadable,
     }
+}
+
+fn subscription(id: RequestId, params: Option<&Json>, wish: Wish) -> Kind {
+    let uri = params.and_then(|params| params.get("uri")?.as_str());
+    uri.map_or(Kind::Call(id.clone()), |uri| Kind::Subscription(id, Box::from(uri), wish))
 }
 
 /// The headers that repeat the body (MCP 2026-07-28, Transports). A value no header can hold is left out, which the door refuses.
@@ -120,6 +139,12 @@ mod tests {
         assert_eq!(kind("initialize"), Kind::Initialize(RequestId::ours(1)));
         assert_eq!(kind("tools/list"), Kind::Request(RequestId::ours(1)));
         assert_eq!(kind("logging/setLevel"), Kind::Level(RequestId::ours(1)));
+        let subscribed =
+            read(r#"{"jsonrpc":"2.0","id":1,"method":"resources/subscribe","params":{"uri":"a:b"}}"#);
+        assert_eq!(subscribed.kind, Kind::Subscription(RequestId::ours(1), "a:b".into(), Wish::Begin));
+        let ended =
+            read(r#"{"jsonrpc":"2.0","id":2,"method":"resources/unsubscribe","params":{"uri":"a:b"}}"#);
+        assert_eq!(ended.kind, Kind::Subscription(RequestId::ours(2), "a:b".into(), Wish::End));
         for method in ["tools/call", "prompts/get", "whatever"] {
             assert_eq!(kind(method), Kind::Call(RequestId::ours(1)), "{method}");
         }

@@ -1,6 +1,7 @@
 //! A session of the older revisions, as the client opened it. Must never show the client that the daemon behind it
 //! was another one for a while: what it opened is opened again.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,6 +17,9 @@ use super::reply;
 const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 
+/// Subscriptions that are begun again: the daemon holds no more for one agent.
+const SUBSCRIPTIONS_MAX: usize = 256;
+
 /// What the client said to open its session, and what the daemon calls it now.
 #[derive(Default)]
 pub(super) struct Session {
@@ -23,6 +27,8 @@ pub(super) struct Session {
     opened: Option<Bytes>,
     /// What it wants to hear of, as it said last.
     level: Option<Bytes>,
+    /// What the client subscribed to, and how it asked.
+    subscriptions: BTreeMap<Box<str>, Bytes>,
     headers: HeaderMap,
     /// Told whenever there is something to listen to, or something else.
     heard: Arc<Notify>,
@@ -52,6 +58,7 @@ impl Session {
     pub(super) fn begin(&mut self, opening: Bytes) -> HeaderMap {
         self.opening = Some(opening);
         (self.opened, self.level) = (None, None);
+        self.subscriptions.clear();
         std::mem::take(&mut self.headers)
     }
 
@@ -64,6 +71,18 @@ impl Session {
     /// The client says what it wants to hear of.
     pub(super) fn note_level(&mut self, level: Bytes) {
         self.level = Some(level);
+    }
+
+    /// The client says of what it wants to hear.
+    pub(super) fn note_subscription(&mut self, uri: &str, asked: &Bytes) {
+        if self.subscriptions.len() < SUBSCRIPTIONS_MAX {
+            self.subscriptions.insert(Box::from(uri), asked.clone());
+        }
+    }
+
+    /// It wants to hear of it no more.
+    pub(super) fn end_subscription(&mut self, uri: &str) {
+        self.subscriptions.remove(uri);
     }
 
     /// Keeps what the daemon answered to `initialize`.
@@ -93,8 +112,9 @@ impl Session {
         let body = reply::whole(answer).await.map_err(|_| DoorFault::Lost)?;
         self.keep(&head, &body, limits);
         let opened = self.opened.clone();
-        let again = opened.iter().chain(self.level.as_ref());
+        let again = opened.iter().chain(self.level.as_ref()).chain(self.subscriptions.values());
         for text in again {
+            // What the daemon answers the client has been told before.
             drop(door.post(text.clone(), self.headers()).await?);
         }
         if opened.is_some() {

@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use super::daemon::Daemon;
 use super::door::{Answer, Door, DoorFault, is_stopped};
 use super::lines::Output;
-use super::message::{Kind, Message};
+use super::message::{Kind, Message, Wish};
 use super::open::Open;
 use super::reply;
 use super::session::{Session, is_unknown};
@@ -159,8 +159,11 @@ impl Shim {
         }
         let headers = {
             let mut session = self.session.lock().await;
-            if let Kind::Level(_) = message.kind {
-                session.note_level(message.text.clone());
+            match &message.kind {
+                Kind::Level(_) => session.note_level(message.text.clone()),
+                Kind::Subscription(_, uri, Wish::Begin) => session.note_subscription(uri, &message.text),
+                Kind::Subscription(_, uri, Wish::End) => session.end_subscription(uri),
+                _ => {}
             }
             session.headers()
         };

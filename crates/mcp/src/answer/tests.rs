@@ -25,7 +25,7 @@ const SERVER: &str = r#""_meta":{"io.modelcontextprotocol/serverInfo":{"name":"c
 fn handshakes() {
     assert_eq!(
         initialize(ProtocolVersion::V2025_06_18, &us(), &Method::BESIDE_TOOLS).as_str(),
-        r#"{"protocolVersion":"2025-06-18","capabilities":{"tools":{"listChanged":true},"logging":{},"resources":{},"prompts":{},"completions":{}},"serverInfo":{"name":"callgate","version":"1"}}"#
+        r#"{"protocolVersion":"2025-06-18","capabilities":{"tools":{"listChanged":true},"logging":{},"resources":{"subscribe":true,"listChanged":true},"prompts":{"listChanged":true},"completions":{}},"serverInfo":{"name":"callgate","version":"1"}}"#
     );
     assert_eq!(
         discover(&us(), &[Method::ListPrompts], 0).as_str(),
@@ -33,6 +33,22 @@ fn handshakes() {
             r#"{{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{{"tools":{{"listChanged":true}},"logging":{{}}}},"ttlMs":0,"cacheScope":"private",{SERVER}}}"#
         )
     );
+}
+
+#[test]
+fn what_a_caller_may_not_know_of_is_not_declared() {
+    use Method::{GetPrompt, ListResources, ReadResource, Subscribe};
+    for (methods, declared) in [
+        (&[ReadResource, Subscribe][..], r#","resources":{"subscribe":true}}"#),
+        (&[ReadResource, ListResources], r#","resources":{"listChanged":true}}"#),
+        (&[ReadResource], r#","resources":{}}"#),
+        (&[Subscribe, ListResources], "}"),
+        (&[GetPrompt], r#","prompts":{}}"#),
+    ] {
+        let all = format!(r#""capabilities":{{"tools":{{"listChanged":true}},"logging":{{}}{declared},"#);
+        let result = initialize(ProtocolVersion::V2025_11_25, &us(), methods);
+        assert!(result.as_str().contains(&all), "{methods:?}: {}", result.as_str());
+    }
 }
 
 #[test]
@@ -120,32 +136,4 @@ fn progress_is_reported_under_the_clients_own_token() {
         progress(&token, &number, Some(&number), None),
         r#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"p\"1","progress":0.50,"total":0.50}}"#
     );
-}
-
-#[test]
-fn what_a_subscriber_hears_names_its_subscription_as_it_was_written() {
-    assert_eq!(tools_changed(None), r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#);
-    for (id, written) in [(RequestId::ours(7), "7"), (RequestId::Text("7".into()), "\"7\"")] {
-        let about = format!(r#""_meta":{{"io.modelcontextprotocol/subscriptionId":{written}}}"#);
-        assert_eq!(
-            tools_changed(Some(&id)),
-            format!(
-                r#"{{"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{{{about}}}}}"#
-            )
-        );
-        let granted =
-            |tools| String::from_utf8(acknowledged(&id, Listen { tools, tasks: true }).to_vec()).unwrap();
-        let method = r#""method":"notifications/subscriptions/acknowledged""#;
-        assert_eq!(
-            granted(true),
-            format!(
-                r#"{{"jsonrpc":"2.0",{method},"params":{{{about},"notifications":{{"toolsListChanged":true}}}}}}"#
-            )
-        );
-        assert!(granted(false).ends_with(r#""notifications":{}}}"#), "what is not carried is not granted");
-        assert_eq!(
-            listened(&id),
-            format!(r#"{{"jsonrpc":"2.0","id":{written},"result":{{"resultType":"complete",{about}}}}}"#)
-        );
-    }
 }

@@ -214,3 +214,26 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_server_announces_what_it_may_and_no_more_is_read() {
+    let heard = |method: &str, params: &str| {
+        let text = format!(r#"{{"jsonrpc":"2.0","method":"notifications/{method}","params":{params}}}"#);
+        match read_message(&Bytes::from(text), &JsonLimits::UPSTREAM).unwrap() {
+            UpstreamMessage::Notification(UpstreamNotification::Announced(said)) => Some(said),
+            UpstreamMessage::Notification(UpstreamNotification::Other) => None,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(heard("prompts/list_changed", "{}"), Some(Announcement::Prompts));
+    assert_eq!(heard("resources/list_changed", "{}"), Some(Announcement::Resources));
+    let updated = heard("resources/updated", r#"{"uri":"a:b","title":"x","contents":[]}"#);
+    assert_eq!(updated, Some(Announcement::Updated("a:b".into())));
+    assert_eq!(heard("resources/updated", r#"{"uri":7}"#), None);
+    let long = format!(r#"{{"uri":"{}"}}"#, "x".repeat(URI_BYTES_MAX + 1));
+    assert_eq!(heard("resources/updated", &long), None);
+    let granted = r#"{"_meta":{"io.modelcontextprotocol/subscriptionId":7},"notifications":{"resourceSubscriptions":["a:b"]}}"#;
+    let expected = Announcement::Granted { subscription: 7, uris: vec!["a:b".into()] };
+    assert_eq!(heard("subscriptions/acknowledged", granted), Some(expected));
+    assert_eq!(heard("subscriptions/acknowledged", r#"{"notifications":{}}"#), None, "of no request");
+}

@@ -187,8 +187,8 @@ fn a_session_has_a_log_level() {
 #[test]
 fn s42_methods_are_carried_only_in_their_era() {
     let modern = ["tools/list", "server/discover", "resources/list", "prompts/get", "completion/complete"];
-    let legacy = ["tools/list", "ping", "resources/read", "prompts/list", "completion/complete"];
-    let never = ["initialize ", "Ping", "resources/subscribe", "prompts/Get", "tasks/get", "x", ""];
+    let legacy = ["tools/list", "ping", "resources/read", "prompts/list", "resources/subscribe"];
+    let never = ["initialize ", "Ping", "resources/Subscribe", "prompts/Get", "tasks/get", "x", ""];
     for method in modern {
         assert!(read(Era::Modern, method, "{}").is_ok(), "{method}");
     }
@@ -199,6 +199,7 @@ fn s42_methods_are_carried_only_in_their_era() {
         .iter()
         .flat_map(|method| [(Era::Modern, *method), (Era::Legacy, *method)])
         .chain([(Era::Modern, "ping"), (Era::Modern, "initialize"), (Era::Legacy, "server/discover")])
+        .chain([(Era::Modern, "resources/subscribe"), (Era::Modern, "resources/unsubscribe")])
     {
         let fault = read(era, method, "{}").expect_err(method);
         let status = if era == Era::Modern { 404 } else { 200 };
@@ -262,8 +263,16 @@ fn a_subscription_names_what_it_wants_in_the_right_types() {
     };
     assert_eq!(listen(r#"{"notifications":{}}"#), Ok(Listen::default()));
     let all = r#"{"notifications":{"toolsListChanged":true,"promptsListChanged":true,"resourcesListChanged":false,
-        "resourceSubscriptions":["a:b"],"taskIds":["t"],"later":7}}"#;
-    assert_eq!(listen(all), Ok(Listen { tools: true, tasks: true }));
+        "resourceSubscriptions":["a:b","a:c","a:b"],"taskIds":["t"],"later":7}}"#;
+    let uris = vec![Box::from("a:b"), Box::from("a:c")];
+    let wanted = Listen { tools: true, prompts: true, resources: false, uris, tasks: true };
+    assert_eq!(listen(all), Ok(wanted));
+    let many = |count| {
+        let uris: Vec<_> = (0..count).map(|number| format!("\"a:{number}\"")).collect();
+        format!(r#"{{"notifications":{{"resourceSubscriptions":[{}]}}}}"#, uris.join(","))
+    };
+    assert_eq!(listen(&many(64)).unwrap().uris.len(), 64);
+    assert_eq!(listen(&many(65)), Err(code::INVALID_PARAMS));
     for wrong in [
         "{}",
         r#"{"notifications":true}"#,
@@ -275,4 +284,21 @@ fn a_subscription_names_what_it_wants_in_the_right_types() {
         assert_eq!(listen(wrong), Err(code::INVALID_PARAMS), "{wrong}");
     }
     assert!(read(Era::Legacy, "subscriptions/listen", all).is_err(), "sessions have streams of their own");
+}
+
+#[test]
+fn subscribing_is_a_method_of_its_own_where_there_are_sessions() {
+    let uri = r#"{"uri":"a:b","extra":1}"#;
+    let Ok(ClientRequest::Call(call)) = read(Era::Legacy, "resources/subscribe", uri) else { panic!() };
+    assert_eq!((call.method, call.arguments_raw.as_str()), (Method::Subscribe, r#"{"uri":"a:b"}"#));
+    let ended = read(Era::Legacy, "resources/unsubscribe", uri).unwrap();
+    assert!(matches!(ended, ClientRequest::Unsubscribe { uri } if *uri == *"a:b"));
+    for wrong in ["{}", r#"{"uri":1}"#] {
+        let fault = read(Era::Legacy, "resources/unsubscribe", wrong).unwrap_err();
+        assert_eq!(fault.error.code, code::INVALID_PARAMS);
+    }
+    for method in ["resources/subscribe", "resources/unsubscribe"] {
+        let fault = read(Era::Modern, method, uri).unwrap_err();
+        assert_eq!((fault.error.code, fault.status), (code::METHOD_NOT_FOUND, 404), "{method}");
+    }
 }

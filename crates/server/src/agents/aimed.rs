@@ -67,7 +67,7 @@ impl Exchange<'_> {
                 let raw = edit::with(&call.arguments_raw, "name", &edit::string(&own));
                 readdressed(call, &server, &raw)
             }
-            Method::ReadResource => {
+            Method::ReadResource | Method::Subscribe => {
                 let uri = call.arguments.get("uri").and_then(Json::as_str).unwrap_or_default().to_owned();
                 let server = self.resource(&uri, &servers, &[Looked::Resource, Looked::Made]).await?;
                 let raw = call.arguments_raw.clone();

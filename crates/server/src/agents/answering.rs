@@ -22,7 +22,7 @@ use crate::reply::{self, Reply};
 /// What is shown or read depends on who asks, and policy may change at any time.
 const fn cache(method: Method) -> Cache {
     match method {
-        Method::CallTool | Method::GetPrompt | Method::Complete => Cache::Never,
+        Method::CallTool | Method::GetPrompt | Method::Complete | Method::Subscribe => Cache::Never,
         Method::Elicit | Method::Sample | Method::ListRoots => Cache::Never,
         Method::ListResources | Method::ListTemplates | Method::ReadResource | Method::ListPrompts => {
             Cache::Private(0)

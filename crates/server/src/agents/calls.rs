@@ -15,6 +15,7 @@ use mcp::retry::Retry;
 use mcp::version::Era;
 use model::call::{Endpoint, ToolCall};
 use model::client::{ClientCapabilities, LogLevel};
+use model::method::Method;
 use ports::upstream::{Question, Reply as Answered};
 
 use super::Exchange;
@@ -82,6 +83,10 @@ impl Exchange<'_> {
                         ProtocolFault::invalid_request("`id` is that of a request that is still open");
                     return self.fault(fault.with_id(Some(answering.id)), method.as_str()).await;
                 };
+                if method == Method::Subscribe {
+                    let _place = place;
+                    return self.subscribe_to(&session, answering, call).await;
+                }
                 (Some(place), Asks::Session(session))
             }
         };

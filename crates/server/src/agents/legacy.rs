@@ -102,6 +102,7 @@ impl Exchange<'_> {
                 shown.inspect(|shown| session.tell(*shown));
                 reply
             }
+            ClientRequest::Unsubscribe { uri } => self.unsubscribe(session, id, &uri).await,
             ClientRequest::Call(call) => self.call(Way::Legacy(Arc::clone(session)), id, *call).await,
             ClientRequest::Initialize(_) | ClientRequest::Discover | ClientRequest::Listen(_) => {
                 let fault = ProtocolFault::method(Era::Legacy, &method).with_id(Some(id));

@@ -36,12 +36,18 @@ impl Exchange<'_> {
                 reply::json(200, result_message(&id, &result))
             }
             ClientRequest::ListTools { cursor } => self.list(Era::Modern, &id, cursor.as_deref()).await.0,
-            ClientRequest::Listen(wanted) => self.subscribe(id, wanted, envelope.declares_tasks()).await,
+            ClientRequest::Listen(wanted) if wanted.tasks && !envelope.declares_tasks() => {
+                self.fault(ProtocolFault::tasks_undeclared().with_id(Some(id)), &method).await
+            }
+            ClientRequest::Listen(wanted) => self.subscribe(id, wanted, envelope.client).await,
             ClientRequest::Call(call) => {
                 let modern = Modern { headers, client: envelope.client, log: envelope.log };
                 self.call(Way::Modern(modern), id, *call).await
             }
-            ClientRequest::Initialize(_) | ClientRequest::Ping | ClientRequest::SetLogLevel(_) => {
+            ClientRequest::Initialize(_)
+            | ClientRequest::Ping
+            | ClientRequest::SetLogLevel(_)
+            | ClientRequest::Unsubscribe { .. } => {
                 let fault = ProtocolFault::method(Era::Modern, &method).with_id(Some(id));
                 self.fault(fault, &method).await
             }

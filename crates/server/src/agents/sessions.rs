@@ -18,6 +18,7 @@ use model::ids::AgentId;
 use tokio::sync::watch;
 
 use super::questions::Questions;
+use super::updates::Updates;
 
 /// Sessions one agent can have; opening another ends the one longest unused.
 const PER_AGENT_MAX: usize = 256;
@@ -36,6 +37,8 @@ pub(super) struct Session {
     pub(super) client: ClientCapabilities,
     /// What it was asked.
     pub(super) questions: Questions,
+    /// What it subscribed to.
+    pub(super) updates: Updates,
     log: Mutex<LogLevel>,
     open: Mutex<HashMap<RequestId, CancelToken>>,
     used_millis: AtomicU64,
@@ -58,6 +61,7 @@ impl Session {
             version,
             client,
             questions: Questions::default(),
+            updates: Updates::default(),
             log: Mutex::new(LOG_LEVEL),
             open: Mutex::default(),
             used_millis: AtomicU64::new(0),

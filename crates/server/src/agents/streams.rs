@@ -2,18 +2,18 @@
 //! Subscriptions). Must never tell of anything but the caller's own view, nor outlive its credential by more than a
 //! keep-alive.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use call::Watch;
+use call::{Changed, Watch};
 use http::Request;
 use hyper::body::Incoming;
-use mcp::answer;
-use mcp::fault::ProtocolFault;
+use mcp::announce::{self, List};
 use mcp::jsonrpc::RequestId;
 use mcp::request::Listen;
 use mcp::sse;
+use model::client::ClientCapabilities;
 use model::denial::{Denial, Reason};
 use tokio::sync::mpsc;
 
@@ -21,6 +21,8 @@ use super::Exchange;
 use super::calls::{STREAM_AFTER, STREAM_QUEUE};
 use super::per_agent::{Held, PerAgent};
 use super::sessions::Session;
+use super::subscriptions::Pending;
+use super::updates::{Heard, Updates};
 use crate::listen::{Shutdown, stopped};
 use crate::reply::{self, Reply};
 
@@ -28,6 +30,8 @@ use crate::reply::{self, Reply};
 const PER_AGENT_MAX: u64 = 64;
 /// Between two notifications: a client asks for the whole list after each.
 const PAUSE: Duration = Duration::from_secs(1);
+/// Between resources that changed: a client reads each after it is told.
+const BETWEEN_UPDATES: Duration = Duration::from_millis(100);
 
 /// The streams that are open, by agent.
 pub(super) struct Streams(PerAgent);
@@ -60,9 +64,10 @@ impl Exchange<'_> {
             Ok((place, watch)) => {
                 let over = session.stream();
                 session.tell(watch.shown());
-                let pump = Pump { watch, message: Some(answer::tools_changed(None)), _place: place };
+                let granted = Changed { tools: true, prompts: true, resources: true };
+                let pump = Pump { watch, granted, about: None, _place: place };
                 let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
-                let (session, shutdown) = (Arc::downgrade(&session), self.face.shutdown.clone());
+                let shutdown = self.face.shutdown.clone();
                 tokio::spawn(of_session(pump, sender, session, (over, shutdown)));
                 reply::events(receiver)
             }
@@ -71,24 +76,22 @@ impl Exchange<'_> {
     }
 
     /// `subscriptions/listen`.
-    pub(super) async fn subscribe(&self, id: RequestId, wanted: Listen, declares_tasks: bool) -> Reply {
-        const METHOD: &str = "subscriptions/listen";
-        if wanted.tasks && !declares_tasks {
-            return self.fault(ProtocolFault::tasks_undeclared().with_id(Some(id)), METHOD).await;
-        }
+    pub(super) async fn subscribe(&self, id: RequestId, wanted: Listen, client: ClientCapabilities) -> Reply {
         if !self.accepts.events {
             return reply::refusal(406, "not_acceptable", "accept `text/event-stream`");
         }
         match self.begin(None) {
             Ok((place, watch)) => {
-                let message = wanted.tools.then(|| answer::tools_changed(Some(&id)));
-                let pump = Pump { watch, message, _place: place };
+                let mut pending = Vec::with_capacity(wanted.uris.len());
+                for uri in &wanted.uris {
+                    pending.extend(self.wanted(uri, client).await);
+                }
                 let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
-                let shutdown = self.face.shutdown.clone();
-                tokio::spawn(of_request(pump, sender, (id, wanted), shutdown));
+                let listening = Listening { watch, place, id, wanted, client, pending };
+                tokio::spawn(of_request(listening, sender, self.face.shutdown.clone()));
                 reply::events(receiver)
             }
-            Err(denial) => self.stream_refused(denial, METHOD).await,
+            Err(denial) => self.stream_refused(denial, "subscriptions/listen").await,
         }
     }
 
@@ -116,11 +119,23 @@ impl Exchange<'_> {
     }
 }
 
+/// A request that listens, before it was said what is granted.
+struct Listening {
+    watch: Watch,
+    place: Held,
+    id: RequestId,
+    wanted: Listen,
+    client: ClientCapabilities,
+    pending: Vec<Pending>,
+}
+
 /// What keeps one stream.
 struct Pump {
     watch: Watch,
-    /// What is sent when other tools are shown; nothing when that was not asked for.
-    message: Option<Bytes>,
+    /// Which changes of lists the client is told.
+    granted: Changed,
+    /// The request it is told for; none where it is told in a session.
+    about: Option<RequestId>,
     _place: Held,
 }
 
@@ -128,17 +143,37 @@ struct Pump {
 struct Over;
 
 impl Pump {
-    /// Waits for one thing to happen and sends what it calls for. True when the client was told of a change.
-    async fn turn(&mut self, sender: &mpsc::Sender<Bytes>) -> Result<bool, Over> {
+    /// Waits for one thing to happen and sends what it calls for. True when something changed that is shown.
+    async fn turn(&mut self, sender: &mpsc::Sender<Bytes>, updates: &Heard) -> Result<bool, Over> {
         tokio::select! {
             biased;
             () = sender.closed() => Err(Over),
             changed = self.watch.changed() => {
-                changed.map_err(|_| Over)?;
-                let Some(message) = &self.message else { return Ok(false) };
-                sender.send(sse::encode(message)).await.map_err(|_| Over)?;
-                tokio::time::sleep(PAUSE).await;
-                Ok(true)
+                let changed = changed.map_err(|_| Over)?;
+                let mut told = false;
+                for (list, changed) in [
+                    (List::Tools, changed.tools && self.granted.tools),
+                    (List::Prompts, changed.prompts && self.granted.prompts),
+                    (List::Resources, changed.resources && self.granted.resources),
+                ] {
+                    if changed {
+                        self.say(sender, &announce::changed(list, self.about.as_ref())).await?;
+                        told = true;
+                    }
+                }
+                if told {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Ok(changed.tools)
+            }
+            uri = updates.next() => {
+                let mut next = Some(uri);
+                while let Some(uri) = next {
+                    self.say(sender, &announce::updated(&uri, self.about.as_ref())).await?;
+                    next = updates.take();
+                }
+                tokio::time::sleep(BETWEEN_UPDATES).await;
+                Ok(false)
             }
             () = tokio::time::sleep(STREAM_AFTER) => {
                 self.watch.verify().await.map_err(|_| Over)?;
@@ -147,18 +182,31 @@ impl Pump {
             }
         }
     }
+
+    async fn say(&self, sender: &mpsc::Sender<Bytes>, message: &Bytes) -> Result<(), Over> {
+        sender.send(sse::encode(message)).await.map_err(|_| Over)
+    }
 }
 
 async fn of_session(
     mut pump: Pump,
     sender: mpsc::Sender<Bytes>,
-    session: Weak<Session>,
+    session: Arc<Session>,
     (over, mut shutdown): (impl Future<Output = ()>, Shutdown),
 ) {
+    let client = session.client;
+    let updates = session.updates.heard();
+    // From here on the session may go.
+    let session = {
+        let weak = Arc::downgrade(&session);
+        drop(session);
+        weak
+    };
     let pumping = async {
-        while let Ok(told) = pump.turn(&sender).await {
+        pump.watch.hear_servers(client).await;
+        while let Ok(changed) = pump.turn(&sender, &updates).await {
             match session.upgrade() {
-                Some(session) if told => session.tell(pump.watch.shown()),
+                Some(session) if changed => session.tell(pump.watch.shown()),
                 Some(_) => {}
                 None => return,
             }
@@ -171,22 +219,46 @@ async fn of_session(
     }
 }
 
-async fn of_request(
-    mut pump: Pump,
-    sender: mpsc::Sender<Bytes>,
-    (id, granted): (RequestId, Listen),
-    mut shutdown: Shutdown,
-) {
-    if sender.send(sse::encode(&answer::acknowledged(&id, granted))).await.is_err() {
-        return;
-    }
-    let pumping = async { while pump.turn(&sender).await.is_ok() {} };
+async fn of_request(listening: Listening, sender: mpsc::Sender<Bytes>, mut shutdown: Shutdown) {
+    let id = listening.id.clone();
+    let updates = Updates::default();
+    let pumping = async {
+        let Some(mut pump) = granted(listening, &updates, &sender).await else { return };
+        let heard = updates.heard();
+        while pump.turn(&sender, &heard).await.is_ok() {}
+    };
     tokio::select! {
         () = pumping => {}
+        () = sender.closed() => return,
         () = stopped(&mut shutdown) => {}
     }
     // A client that is still there learns that this was the end, and not the network.
-    drop(sender.send(sse::encode(&answer::listened(&id))).await);
+    drop(sender.send(sse::encode(&announce::listened(&id))).await);
+}
+
+/// Finds out what is granted, and says so before anything else.
+async fn granted(listening: Listening, updates: &Updates, sender: &mpsc::Sender<Bytes>) -> Option<Pump> {
+    let Listening { mut watch, place, id, wanted, client, pending } = listening;
+    let mut uris = Vec::with_capacity(pending.len());
+    for pending in pending {
+        if let Some((uri, subscription)) = pending.granted().await {
+            uris.push(uri.clone());
+            updates.keep(uri, subscription);
+        }
+    }
+    if wanted.tools || wanted.prompts || wanted.resources {
+        watch.hear_servers(client).await;
+    }
+    let visible = watch.visible();
+    let granted = Changed {
+        tools: wanted.tools,
+        prompts: wanted.prompts && visible.prompts,
+        resources: wanted.resources && visible.resources,
+    };
+    let Changed { tools, prompts, resources } = granted;
+    let acknowledged = Listen { tools, prompts, resources, uris, tasks: false };
+    sender.send(sse::encode(&announce::acknowledged(&id, &acknowledged))).await.ok()?;
+    Some(Pump { watch, granted, about: Some(id), _place: place })
 }
 
 #[cfg(test)]

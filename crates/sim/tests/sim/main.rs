@@ -19,6 +19,8 @@ mod revoked;
 #[cfg(test)]
 mod setup;
 #[cfg(test)]
+mod subscriptions;
+#[cfg(test)]
 mod unknown;
 #[cfg(test)]
 mod watch;

@@ -230,6 +230,10 @@ impl HttpStream {
                 self.connection.definitions.changed();
                 None
             }
+            UpstreamNotification::Announced(said) => {
+                self.connection.announced(said, leased(&self.forward.lease));
+                None
+            }
             _ => None,
         }
     }

@@ -116,12 +116,18 @@ impl Response {
         self.session.as_ref()
     }
 
-    /// The next part. Safe to drop and call again.
-    pub(super) async fn next(&mut self) -> Result<Part, Unreadable> {
+    /// Resolves when the head is there. Safe to drop and call again.
+    pub(super) async fn opened(&mut self) -> Result<(), Unreadable> {
         if matches!(self.mode, Mode::Head) {
             let head = self.exchange.head().await.map_err(Unreadable::Broken)?;
             self.mode = self.read_head(&head)?;
         }
+        Ok(())
+    }
+
+    /// The next part. Safe to drop and call again.
+    pub(super) async fn next(&mut self) -> Result<Part, Unreadable> {
+        self.opened().await?;
         loop {
             if let Mode::Events(events) = &mut self.mode
                 && let Some(event) = events.next_event()

@@ -4,16 +4,17 @@
 
 mod endpoint;
 mod events;
+mod hear;
 mod post;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use bytes::Bytes;
 use http::Uri;
 use mcp::outbound;
 use mcp::question::known_to;
-use mcp::reply::{Offers, Outcome};
+use mcp::reply::{Announcement, Offers, Outcome};
 use mcp::version::ProtocolVersion;
 use model::client::{ClientCapabilities, LogLevel};
 use model::denial::Reason;
@@ -35,6 +36,7 @@ use crate::connection::Call;
 use crate::definitions::{Definitions, Lister, Page, Verified};
 use crate::fault::{before_call, maybe_sent, unavailable, violation};
 use crate::guard::Guard;
+use crate::hear::Ear;
 use crate::lane::LaneKey;
 use crate::speak;
 use crate::table::{Asking, Table, Wants};
@@ -65,6 +67,8 @@ pub(crate) struct SseConnection {
     /// Told when what has not left yet may not leave any more.
     stirred: watch::Sender<()>,
     asides: Arc<Semaphore>,
+    /// Who hears what it says outside of calls.
+    ear: Mutex<Weak<Ear>>,
     reader: OnceLock<AbortHandle>,
 }
 
@@ -96,6 +100,7 @@ impl SseConnection {
             refused: AtomicBool::new(false),
             stirred: watch::channel(()).0,
             asides: Arc::new(Semaphore::new(ASIDES)),
+            ear: Mutex::default(),
             reader: OnceLock::new(),
         });
         let reader = tokio::spawn(events::read(Arc::downgrade(&connection), events));
@@ -304,6 +309,10 @@ impl Carrier for SseConnection {
                 tracing::warn!(server = %own.site.server, why = %fault.private, "changed tools are not listed");
             }
         });
+    }
+
+    fn announced(&self, said: Announcement) {
+        self.note(said);
     }
 
     fn say(self: &Arc<Self>, message: Bytes) {

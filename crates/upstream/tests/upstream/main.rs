@@ -8,6 +8,8 @@ mod asks_stdio;
 #[cfg(test)]
 mod authority;
 #[cfg(test)]
+mod hear;
+#[cfg(test)]
 mod http;
 #[cfg(test)]
 mod http_lies;

@@ -50,6 +50,8 @@ impl Seen {
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Write(Vec<u8>),
+    /// Events, as they come out of the channel, until the other side closes.
+    Relay(Arc<tokio::sync::Mutex<tokio::sync::mpsc::UnboundedReceiver<String>>>),
     /// Wait until the other side closes.
     Hang,
     /// Close in the middle.
@@ -191,6 +193,7 @@ async fn serve(stream: TcpStream, behave: &Behave, log: &watch::Sender<Vec<Seen>
         for step in behave(&seen) {
             match step {
                 Step::Write(bytes) if stream.get_mut().write_all(&bytes).await.is_ok() => {}
+                Step::Relay(voice) => return relay(&mut stream, &voice).await,
                 Step::Hang => {
                     // Returns when the other side closes; it sends nothing meanwhile.
                     let _closed = stream.read_u8().await;
@@ -207,6 +210,26 @@ async fn serve(stream: TcpStream, behave: &Behave, log: &watch::Sender<Vec<Seen>
                 }
                 Step::Write(_) | Step::Close => return,
             }
+        }
+    }
+}
+
+async fn relay(
+    stream: &mut BufReader<TcpStream>,
+    voice: &tokio::sync::Mutex<tokio::sync::mpsc::UnboundedReceiver<String>>,
+) {
+    loop {
+        // One stream at a time has the word; the next takes over when it is closed.
+        let told = async { voice.lock().await.recv().await };
+        let message = tokio::select! {
+            _closed = stream.read_u8() => return,
+            message = told => message,
+        };
+        let Some(message) = message else { return drop(stream.read_u8().await) };
+        let event = format!("event: message\ndata: {message}\n\n");
+        let chunk = format!("{:x}\r\n{event}\r\n", event.len());
+        if stream.get_mut().write_all(chunk.as_bytes()).await.is_err() {
+            return;
         }
     }
 }

@@ -191,11 +191,16 @@ impl Rig {
 
     /// A call of a tool as it was reported last.
     pub(crate) fn call(&self, tool: &str, arguments: &str) -> Forward {
+        Forward { arguments: raw(arguments), ..self.call_with(self.tool(tool)) }
+    }
+
+    /// A call without arguments.
+    pub(crate) fn call_with(&self, tool: PinnedTool) -> Forward {
         Forward {
             call: CallId::new(Micros(1), [1; 10]),
             agent: agent("a"),
-            tool: self.tool(tool),
-            arguments: raw(arguments),
+            tool,
+            arguments: raw("{}"),
             trace: Vec::new(),
             wants_progress: false,
             answer_within: Duration::from_secs(30),

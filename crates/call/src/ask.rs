@@ -3,7 +3,7 @@
 //! Must never ask twice for one call, nor tell the agent that it waits before the request is durable.
 
 use model::approval::Standing;
-use model::denial::Denial;
+use model::denial::{Denial, Reason};
 use model::time::Micros;
 use ports::approvals::{ApprovalStep, Asking};
 use ports::record::Expect;
@@ -24,6 +24,12 @@ pub(crate) enum Chosen {
     Refused(Refused),
 }
 
+fn no_time_for_a_person() -> Denial {
+    let text =
+        "policy wants a person's approval for this, and what a server asks during a call cannot wait for one";
+    Denial::new(Reason::PolicyDenied, text)
+}
+
 impl Door {
     /// State 5, and 6 when policy asks for a person: with evidence the call is decided again.
     pub(crate) async fn decide(&self, resolved: Resolved) -> Chosen {
@@ -32,6 +38,10 @@ impl Door {
             Decided::Permit(permitted) => Chosen::Permitted(permitted),
             Decided::Deny(denied) => {
                 Chosen::Refused(self.refuse_resolved(&denied.resolved, denied.denial).await)
+            }
+            // A server that asks waits for nobody, and puts nothing of its own before those who approve.
+            Decided::Park(parked) if parked.resolved.call().method.is_question() => {
+                self.refuse_parked(*parked, |_| no_time_for_a_person()).await
             }
             Decided::Park(parked) => self.ask(*parked, now).await,
         }

@@ -5,17 +5,20 @@ use std::sync::Arc;
 use model::denial::Reason;
 use model::ids::ServerName;
 use ports::upstream::{
-    Answer, Forward, LogMessage, Progress, Question, ResultStream, Sent, UpstreamEvent, UpstreamFault,
+    Answer, Forward, LogMessage, Progress, Question, Reply, ResultStream, Sent, UpstreamEvent, UpstreamFault,
 };
 use tokio::sync::mpsc;
 
 use crate::driver::Door;
 use crate::identified::Caller;
+use crate::intended::Intended;
 use crate::open_calls::{CancelToken, Told};
 use crate::question::{Between, Pending, Round};
 
 /// Times a server may ask during one call. Clients of the protocol stop after ten.
 const ROUNDS_MAX: u32 = 16;
+/// Most questions of one call: each is an entry of the record and one more when it is over.
+const QUESTIONS_MAX: usize = 64;
 
 /// What passes to the client while its call is open.
 #[derive(Debug)]
@@ -41,17 +44,13 @@ pub(crate) struct Exchange {
 enum Happened {
     TakenAway(Reason),
     Event(UpstreamEvent),
-    Replied(Vec<ports::upstream::Reply>),
+    Replied(Vec<Reply>),
 }
 
 impl Exchange {
-    /// `stands` says whether the policies in force permit the call still; asked when they were replaced, and before an
-    /// answer of the client goes on.
-    pub(crate) async fn run(
-        self,
-        forward: Forward,
-        stands: impl Fn() -> bool + Send,
-    ) -> Result<Answer, UpstreamFault> {
+    /// Whether the policies in force permit the call still is asked when they were replaced; all that it was permitted on,
+    /// before an answer of the client goes on.
+    pub(crate) async fn run(self, forward: Forward, intended: &Intended) -> Result<Answer, UpstreamFault> {
         if let Some(reason) = self.cancel.reason() {
             let private = "cancelled before sending".to_owned();
             return Err(UpstreamFault { sent: Sent::No, reason, private });
@@ -60,12 +59,12 @@ impl Exchange {
         let opening = self.door.ports.upstreams.open(forward);
         let mut stream = tokio::select! {
             biased;
-            reason = self.taken_away(&stands) => return Err(stopped(reason)),
+            reason = self.taken_away(intended) => return Err(stopped(reason)),
             opened = opening => opened?,
         };
-        let (mut pending, mut rounds) = (None, 0);
+        let (mut pending, mut rounds, mut questioned) = (None, 0, 0);
         let end = loop {
-            match self.happening(&mut stream, &mut pending, &stands).await {
+            match self.happening(&mut stream, &mut pending, intended).await {
                 // First: what was taken away is not answered, and no flood of events keeps it from being heard.
                 Happened::TakenAway(reason) => break Err(stop(&mut stream, reason).await),
                 Happened::Event(UpstreamEvent::Done(result)) => break result,
@@ -74,7 +73,8 @@ impl Exchange {
                 Happened::Event(UpstreamEvent::Log(message)) => self.tell(Passing::Log(message)),
                 Happened::Event(UpstreamEvent::Asks(questions)) => {
                     rounds += 1;
-                    if rounds > ROUNDS_MAX || pending.is_some() {
+                    questioned += questions.len();
+                    if rounds > ROUNDS_MAX || questioned > QUESTIONS_MAX || pending.is_some() {
                         stream.cancel().await;
                         break Err(asks_too_much());
                     }
@@ -83,10 +83,12 @@ impl Exchange {
                 Happened::Replied(replies) => {
                     let Some(asked) = pending.take() else { continue };
                     let replies = self.door.settle(asked, replies).await;
-                    if !stands() {
-                        break Err(stop(&mut stream, Reason::Revoked).await);
+                    let stands = self.door.stands_again(intended).await;
+                    match self.cancel.reason() {
+                        Some(reason) => break Err(stop(&mut stream, reason).await),
+                        None if !stands => break Err(stop(&mut stream, Reason::Revoked).await),
+                        None => stream.answer(replies).await,
                     }
-                    stream.answer(replies).await;
                 }
             }
         };
@@ -103,32 +105,41 @@ impl Exchange {
         &self,
         stream: &mut Box<dyn ResultStream>,
         pending: &mut Option<Pending>,
-        stands: &(impl Fn() -> bool + Send),
+        intended: &Intended,
     ) -> Happened {
         tokio::select! {
             biased;
-            reason = self.taken_away(stands) => Happened::TakenAway(reason),
+            reason = self.taken_away(intended) => Happened::TakenAway(reason),
             event = stream.next() => Happened::Event(event),
             // Nobody is left to answer: so the server is told.
-            replies = replied(pending) => Happened::Replied(replies.unwrap_or_default()),
+            replies = self.replied(pending) => Happened::Replied(replies.unwrap_or_default()),
         }
     }
 
-    /// Brings questions to the client. What is left to wait for, unless nothing of it may be asked or nobody listens.
-    async fn ask(&self, stream: &mut Box<dyn ResultStream>, questions: Vec<Question>) -> Option<Pending> {
-        let (pending, round) = self.door.ask_client(&self.between(), questions).await;
-        match round {
-            // Should nobody take it, it is dropped, and that is heard as no answer.
-            Some(round) => {
-                let _unheard = self.passing.send(Passing::Asks(round)).await;
-                Some(pending)
-            }
-            None => {
-                let replies = self.door.settle(pending, Vec::new()).await;
-                stream.answer(replies).await;
-                None
+    /// The client's answer, once it has the questions; never, when nothing was asked. `None`: nobody will answer. Safe to
+    /// drop and call again: a client that is slow to read keeps nothing else from being heard.
+    async fn replied(&self, pending: &mut Option<Pending>) -> Option<Vec<Reply>> {
+        let Some(pending) = pending else { return std::future::pending().await };
+        if pending.unsent.is_some() {
+            let place = self.passing.reserve().await.ok();
+            // With nobody to take it, it is dropped, and that is heard as no answer.
+            let round = pending.unsent.take();
+            if let (Some(place), Some(round)) = (place, round) {
+                place.send(Passing::Asks(round));
             }
         }
+        (&mut pending.answer).await.ok()
+    }
+
+    /// Decides on questions. What is left to wait for, unless nothing of it may be asked.
+    async fn ask(&self, stream: &mut Box<dyn ResultStream>, questions: Vec<Question>) -> Option<Pending> {
+        let pending = self.door.ask_client(&self.between(), questions).await;
+        if pending.unsent.is_some() {
+            return Some(pending);
+        }
+        let replies = self.door.settle(pending, Vec::new()).await;
+        stream.answer(replies).await;
+        None
     }
 
     const fn between(&self) -> Between<'_> {
@@ -140,22 +151,14 @@ impl Exchange {
     }
 
     /// Resolves when the call has to stop.
-    async fn taken_away(&self, stands: &(impl Fn() -> bool + Send)) -> Reason {
+    async fn taken_away(&self, intended: &Intended) -> Reason {
         loop {
             match self.cancel.told().await {
                 Told::Stop(reason) => return reason,
-                Told::LookAgain if stands() => {}
+                Told::LookAgain if self.door.stands(intended) => {}
                 Told::LookAgain => return Reason::Revoked,
             }
         }
-    }
-}
-
-/// The client's answer; never, when nothing was asked. `None`: nobody will answer.
-async fn replied(pending: &mut Option<Pending>) -> Option<Vec<ports::upstream::Reply>> {
-    match pending {
-        Some(pending) => (&mut pending.answer).await.ok(),
-        None => std::future::pending().await,
     }
 }
 
@@ -169,7 +172,8 @@ fn stopped(reason: Reason) -> UpstreamFault {
 }
 
 fn asks_too_much() -> UpstreamFault {
-    let private =
-        format!("it asks more than {ROUNDS_MAX} times during one call, or again before it is answered");
+    let private = format!(
+        "it asks more than {ROUNDS_MAX} times or {QUESTIONS_MAX} things during one call, or again before it is answered"
+    );
     UpstreamFault { sent: Sent::Maybe, reason: Reason::UpstreamViolation, private }
 }

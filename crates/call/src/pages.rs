@@ -10,7 +10,7 @@ use model::method::Method;
 use ports::upstream::{Answer, Question};
 
 use crate::driver::Door;
-use crate::question::Between;
+use crate::question::{Between, Round};
 
 /// The error that names the pages.
 const REQUIRED: i64 = -32042;
@@ -31,8 +31,8 @@ impl Door {
         if wanted.is_empty() {
             return Answer::Error { code: REQUIRED, message, data: None };
         }
-        let (pending, round) = self.ask_client(between, wanted).await;
-        let shown: Vec<_> = round.iter().flat_map(|round| round.questions()).map(written).collect();
+        let pending = self.ask_client(between, wanted).await;
+        let shown: Vec<_> = pending.unsent.iter().flat_map(Round::questions).map(written).collect();
         // What comes of it shows in the next call only.
         self.settle(pending, Vec::new()).await;
         let data = (!shown.is_empty()).then(|| format!(r#"{{"elicitations":[{}]}}"#, shown.join(",")));
@@ -41,8 +41,8 @@ impl Door {
     }
 }
 
-fn written(question: &Question) -> &str {
-    question.params_raw.as_str()
+fn written(question: &Question) -> String {
+    question.params_raw.as_str().to_owned()
 }
 
 /// The pages of an error, as questions; none when one of them cannot be read or shown.

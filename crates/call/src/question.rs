@@ -20,7 +20,6 @@ use crate::identified::Caller;
 use crate::intended::Intended;
 use crate::labelled::Labelled;
 use crate::open_calls::CancelToken;
-use crate::sequencer::Reservation;
 
 /// Questions of a server that were permitted, for the client of the call. Dropped, they count as not answered.
 #[derive(Debug)]
@@ -46,13 +45,15 @@ impl Round {
 /// What the client was asked and has not answered yet.
 pub(crate) struct Pending {
     asked: Vec<Asked>,
+    /// What the client has to be shown, until it was; nothing, when nothing may be asked.
+    pub(crate) unsent: Option<Round>,
     pub(crate) answer: oneshot::Receiver<Vec<Reply>>,
 }
 
 struct Asked {
     key: Box<str>,
     /// `None`: refused.
-    intended: Option<(Box<Intended>, Reservation)>,
+    intended: Option<Box<Intended>>,
 }
 
 /// Who is asked, by whom.
@@ -83,31 +84,25 @@ impl Door {
         Method::QUESTIONS.iter().fold(declared, without)
     }
 
-    /// Decides and records each question. The round for the client, when there is anything to say to it.
-    pub(crate) async fn ask_client(
-        &self,
-        between: &Between<'_>,
-        questions: Vec<Question>,
-    ) -> (Pending, Option<Round>) {
+    /// Decides and records the questions; once one was refused, the rest are without being looked at.
+    pub(crate) async fn ask_client(&self, between: &Between<'_>, questions: Vec<Question>) -> Pending {
         let (sender, answer) = oneshot::channel();
         let (empty, mut asked, mut shown) = (questions.is_empty(), Vec::new(), Vec::new());
+        let mut refused = false;
         for question in questions {
-            let intended = self.permit_question(between, &question).await;
+            let intended = if refused { None } else { self.permit_question(between, &question).await };
             let key = question.key.clone();
-            if intended.is_some() {
+            refused = intended.is_none();
+            if !refused {
                 shown.push(question);
             }
             asked.push(Asked { key, intended });
         }
-        let round = (empty || !shown.is_empty()).then_some(Round { questions: shown, answer: sender });
-        (Pending { asked, answer }, round)
+        let unsent = (empty || !shown.is_empty()).then_some(Round { questions: shown, answer: sender });
+        Pending { asked, unsent, answer }
     }
 
-    async fn permit_question(
-        &self,
-        between: &Between<'_>,
-        question: &Question,
-    ) -> Option<(Box<Intended>, Reservation)> {
+    async fn permit_question(&self, between: &Between<'_>, question: &Question) -> Option<Box<Intended>> {
         let call = ToolCall {
             endpoint: Endpoint::Server(between.server.clone()),
             method: question.method,
@@ -119,7 +114,9 @@ impl Door {
         let caller = between.caller.refresh(&self.ports).await.ok()?;
         let stamp = self.stamp().ok()?;
         let resolved = self.resolve(stamp, caller, call).await.ok()?;
-        self.permit(resolved, between.cancel).await.ok()
+        // Its place among the open calls is free again at once: the open call of the server has one.
+        let (intended, _place) = self.permit(resolved, between.cancel).await.ok()?;
+        Some(intended)
     }
 
     /// Records what became of each question, and gives the replies that may go to the server: all of them, in order.
@@ -129,7 +126,7 @@ impl Door {
             let given = replies.iter().find(|reply| reply.key == key);
             let given = given.and_then(|reply| reply.result.clone());
             let result = match intended {
-                Some((intended, _reservation)) => self.settle_one(*intended, given).await,
+                Some(intended) => self.settle_one(*intended, given).await,
                 None => None,
             };
             settled.push(Reply { key, result });
@@ -139,6 +136,8 @@ impl Door {
 
     async fn settle_one(&self, intended: Intended, given: Option<RawJson>) -> Option<RawJson> {
         let stamp = *intended.permitted.resolved.stamp();
+        // What was taken away meanwhile is not answered, whatever the client said.
+        let given = if given.is_some() && !self.stands_again(&intended).await { None } else { given };
         let result = match given {
             Some(result) => UntrustedResult::Answered(Answer::Result { result, is_error: false }),
             None => UntrustedResult::Unknown(Reason::Cancelled, "the client did not answer".to_owned()),

@@ -98,7 +98,7 @@ impl Door {
     /// Records a refusal of a request that named no tool this principal may know.
     pub(crate) async fn refuse_early(&self, place: Place, denial: Denial) -> Refused {
         let (call, epoch) = (place.stamp.id, place.epoch);
-        self.rates.written(&place.agent, place.stamp.started);
+        self.refusal_written(&place.agent, &place.method, &place.stamp);
         let body = RefusalBody {
             call,
             task: place.task,
@@ -129,7 +129,7 @@ impl Door {
             // Without a salt there can be no commitment to the arguments, but there can be an entry.
             return self.refuse_early(Place::of(bound), denial).await;
         };
-        self.refusal_written(bound);
+        self.refusal_written(&bound.principal().agent, bound.call().method.as_str(), bound.stamp());
         let body = self.refusal(bound, tool, canonical, (&denial, &salt));
         let salts = vec![("arguments", salt)];
         let epoch = bound.identified.caller.snapshot.epoch;
@@ -151,7 +151,7 @@ impl Door {
                 return Ok(self.refuse_early(Place::of(bound), denial).await);
             }
         };
-        self.refusal_written(bound);
+        self.refusal_written(&bound.principal().agent, bound.call().method.as_str(), bound.stamp());
         let body = self.refusal(bound, &resolved.tool, &resolved.canonical, (&denial, &salt));
         let epoch = bound.identified.caller.snapshot.epoch;
         let entry = Entry { at: self.ports.clock.now(), epoch, body: Body::Decision(body) };
@@ -163,8 +163,11 @@ impl Door {
         }
     }
 
-    fn refusal_written(&self, bound: &Bound) {
-        self.rates.written(&bound.principal().agent, bound.stamp().started);
+    /// Counts a refusal. What a server asks is not the agent's doing: it is bounded by call.
+    fn refusal_written(&self, agent: &AgentId, method: &str, stamp: &Stamp) {
+        if Method::parse_question(method).is_none() {
+            self.rates.written(agent, stamp.started);
+        }
     }
 
     /// The entry of a refusal of a known tool.

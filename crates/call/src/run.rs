@@ -200,8 +200,7 @@ impl Door {
         let client = self.askable(&caller, resolved.task(), &server, resolved.call().meta.client);
         let (forwarded, forward) = intended.lease(lease).forward(&self.limits, client);
         let exchange = Exchange { door: Arc::clone(self), caller, server, cancel, passing };
-        let stands = || self.stands(&forwarded.intended);
-        let result = match CatchPanic::new(exchange.run(forward, stands)).await {
+        let result = match CatchPanic::new(exchange.run(forward, &forwarded.intended)).await {
             Ok(result) => result.into(),
             Err(_) => {
                 UntrustedResult::Unknown(Reason::Indeterminate, "a panic while the call was open".into())
@@ -236,6 +235,20 @@ impl Door {
     pub(crate) fn stands(&self, intended: &Intended) -> bool {
         let policy = &self.ports.snapshots.current().policy;
         intended.permitted.stands_under(policy, self.ports.clock.now())
+    }
+
+    /// Whether, after a wait, all of it would be so again: the credential is good, the tool is certified as it was, and
+    /// the policies in force permit it at this time.
+    pub(crate) async fn stands_again(&self, intended: &Intended) -> bool {
+        let permitted = &intended.permitted;
+        let Ok(caller) = permitted.resolved.bound.identified.caller.refresh(&self.ports).await else {
+            return false;
+        };
+        let (tool, snapshot) = (permitted.resolved.tool(), &caller.snapshot);
+        let record = snapshot.catalog.get(&tool.name);
+        let certified = record.is_some_and(|record| record.usable() && record.digest == tool.definition);
+        let now = self.ports.clock.now();
+        certified && permitted.standing().holds(&snapshot.policy, &caller.principal, now)
     }
 
     pub(crate) async fn record_outcome(

@@ -12,6 +12,7 @@ use model::denial::{Denial, Reason};
 use model::digest::Digest;
 use model::ids::AgentId;
 use model::method::Method;
+use model::principal::Attestation;
 use ports::handles::{Bound, Kind};
 
 use crate::driver::{CallHandle, Door};
@@ -29,6 +30,8 @@ type Id = [u8; 16];
 #[derive(Clone, Debug)]
 pub struct Whose {
     agent: AgentId,
+    /// How it proved to be that agent: what was begun with more is not gone on with by less.
+    attestation: Attestation,
     endpoint: Endpoint,
     method: Method,
     digest: Digest,
@@ -40,18 +43,19 @@ impl Whose {
     pub fn of(caller: &Caller, call: &ToolCall) -> Self {
         let canonical = call.arguments.canonical();
         let digest = Digest::of_parts("callgate/suspended/v1", &[call.name.as_bytes(), canonical.as_bytes()]);
-        let agent = caller.principal().agent.clone();
-        Self { agent, endpoint: call.endpoint.clone(), method: call.method, digest }
+        let (agent, attestation) = (caller.principal().agent.clone(), caller.principal().attestation);
+        Self { agent, attestation, endpoint: call.endpoint.clone(), method: call.method, digest }
     }
 
     const fn bound(&self) -> Bound<'_> {
-        let Self { agent, endpoint, method, digest } = self;
+        let Self { agent, endpoint, method, digest, .. } = self;
         Bound { kind: Kind::RequestState, agent, endpoint, method: *method, digest }
     }
 }
 
 struct Suspended {
     agent: AgentId,
+    attestation: Attestation,
     handle: CallHandle,
     round: Round,
     until: Duration,
@@ -99,7 +103,8 @@ impl Door {
             let text = "too many calls wait for answers to what their servers asked; answer or cancel some";
             return Err(Denial::new(Reason::LimitExceeded, text));
         }
-        all.insert(id, Suspended { agent: whose.agent.clone(), handle, round, until });
+        let (agent, attestation) = (whose.agent.clone(), whose.attestation);
+        all.insert(id, Suspended { agent, attestation, handle, round, until });
         Ok(text)
     }
 
@@ -107,7 +112,7 @@ impl Door {
     /// agent. Before an answer goes on, the policies in force decide anew whether the call may.
     ///
     /// # Errors
-    /// `invalid_arguments`, the same for every text that brings nothing back.
+    /// `invalid_arguments`, the same for every text that brings nothing back; `limit_exceeded` when the agent asks too often.
     pub fn resume(
         &self,
         caller: &Caller,
@@ -117,10 +122,13 @@ impl Door {
         let whose = Whose::of(caller, call);
         let opened = self.ports.handles.open(&whose.bound(), text, self.ports.clock.now());
         let id = opened.and_then(|payload| Id::try_from(payload).ok());
-        let mut all = self.suspended.current(self.ports.clock.elapsed());
-        match id.and_then(|id| all.remove(&id)) {
-            Some(kept) if kept.agent == whose.agent => Ok((kept.handle, kept.round)),
-            _ => Err(gone()),
+        let now = self.ports.clock.elapsed();
+        self.rates.call(&whose.agent, now)?;
+        let mut all = self.suspended.current(now);
+        let same = |kept: &Suspended| kept.agent == whose.agent && kept.attestation == whose.attestation;
+        match id.filter(|id| all.get(id).is_some_and(same)).and_then(|id| all.remove(&id)) {
+            Some(kept) => Ok((kept.handle, kept.round)),
+            None => Err(gone()),
         }
     }
 

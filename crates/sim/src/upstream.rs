@@ -48,6 +48,8 @@ pub enum Plan {
     Chatters,
     /// It asks the client this, waits, and answers.
     Asks(Method),
+    /// As before, after more progress than waits for a slow client.
+    AsksLate(Method),
     /// The adapter panics before anything is sent.
     PanicsOpening,
     /// The adapter panics after it was sent.
@@ -121,10 +123,11 @@ impl SimUpstreams {
         let (due, progress) = match plan {
             Plan::Hangs => (now + forward.deadline, self.rng.below(3)),
             Plan::Chatters => (now, u64::MAX),
+            Plan::AsksLate(_) => (now, 100),
             _ => (now + Duration::from_millis(millis), self.rng.below(3)),
         };
         let world = Arc::clone(&self.world);
-        let asks = if let Plan::Asks(method) = plan { Some(method) } else { None };
+        let asks = if let Plan::Asks(method) | Plan::AsksLate(method) = plan { Some(method) } else { None };
         let (call, answer_within) = (forward.call, forward.answer_within);
         Ok(Box::new(SimStream { world, call, plan, due, progress, asks, waits: false, answer_within }))
     }
@@ -233,7 +236,7 @@ struct SimStream {
 impl SimStream {
     fn end(&self) -> Result<Answer, UpstreamFault> {
         match self.plan {
-            Plan::Answers(_) | Plan::Chatters | Plan::Asks(_) => {
+            Plan::Answers(_) | Plan::Chatters | Plan::Asks(_) | Plan::AsksLate(_) => {
                 Ok(result(&format!(r#"{{"content":[],"n":"{}"}}"#, self.call), false))
             }
             Plan::ToolError => Ok(result(r#"{"content":[],"isError":true}"#, true)),

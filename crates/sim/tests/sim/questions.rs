@@ -18,7 +18,7 @@ use sim::{Knobs, Node, World};
 
 use crate::setup::{
     BY, NO_WRITES, add, agent, at_peace, caller, outcome, policies, ready, refusal, request, run, server,
-    world,
+    settle, world,
 };
 
 const ALL: ClientCapabilities =
@@ -215,6 +215,63 @@ fn a_suspended_call_that_nobody_comes_back_for_ends() {
         assert_eq!(outcome(&world, id), Some(Outcome::Unknown(Reason::UpstreamTimeout)));
         let question = questions(&world, id)[0];
         assert_eq!(outcome(&world, question), Some(Outcome::Unknown(Reason::Cancelled)));
+        at_peace(&world, &node);
+    });
+}
+
+#[test]
+fn an_answer_to_a_question_that_was_forbidden_meanwhile_does_not_go_on() {
+    run(async {
+        let (world, node, key) = bench().await;
+        let mut handle = begin(&node, &key, Method::Elicit).await;
+        let round = asked(&mut handle).await;
+        let stricter = format!(
+            r#"{NO_WRITES} @id("no") forbid (principal, action in Callgate::Action::"elicit", resource);"#
+        );
+        node.admin.load_policies(policies(&stricter)).await.unwrap();
+        round.answer(reply(r#"{"action":"accept","content":{}}"#));
+        assert!(
+            matches!((&mut handle.done).await, Some(Finished::Answered(..))),
+            "the call itself is permitted"
+        );
+        assert!(world.seen().replied[0].1[0].result.is_none());
+        let question = questions(&world, handle.id)[0];
+        assert_eq!(outcome(&world, question), Some(Outcome::Unknown(Reason::Cancelled)));
+        at_peace(&world, &node);
+    });
+}
+
+#[test]
+fn a_client_that_does_not_read_keeps_no_revocation_from_being_heard() {
+    run(async {
+        let (world, node, key) = bench().await;
+        node.upstreams.script([Plan::AsksLate(Method::Elicit)]);
+        let mut handle = node.door.call(caller(&node, &key).await, get_item()).await.unwrap();
+        handle.detach();
+        settle().await;
+        node.admin.remove_agent(BY, &agent("ada")).await.unwrap();
+        let refused = refusal((&mut handle.done).await.expect("it ended"));
+        assert_eq!(refused.denial.reason, Reason::Revoked);
+        while let Some(passing) = handle.passing.recv().await {
+            assert!(matches!(passing, Passing::Progress(_)), "what was revoked is not asked");
+        }
+        at_peace(&world, &node);
+    });
+}
+
+#[test]
+fn a_question_that_wants_a_person_is_refused_and_asks_none() {
+    run(async {
+        let (world, node, key) = bench().await;
+        let parks = format!(
+            r#"{NO_WRITES} @id("person") @approvers("operators") permit (principal, action in Callgate::Action::"sample", resource)
+when {{ context.approval.count >= 1 }};"#
+        );
+        node.admin.load_policies(policies(&parks)).await.unwrap();
+        let handle = begin(&node, &key, Method::Sample).await;
+        assert!(matches!(handle.done.await, Some(Finished::Answered(..))));
+        assert!(world.seen().replied[0].1[0].result.is_none());
+        assert!(world.disk().approvals.is_empty(), "nobody has to look at what a server wrote");
         at_peace(&world, &node);
     });
 }

@@ -24,6 +24,9 @@ use crate::fault::violation;
 use crate::speak;
 use crate::table::{Settled, Table, Ticket, Unasked};
 
+/// Why a call ends whose server asks faster than it can be answered, or without end.
+const ASKS_TOO_MUCH: &str = "it asks more than is carried during one call";
+
 /// Such a connection.
 pub(crate) trait Carrier: Send + Sync + 'static {
     /// How one call was sent: what comes after it goes the same way.
@@ -44,8 +47,10 @@ pub(crate) trait Carrier: Send + Sync + 'static {
     fn announced(&self, said: Announcement);
     /// Says something that belongs to no call. Never waits: who does not read cannot be told.
     fn say(self: &Arc<Self>, message: Bytes);
-    /// Says something that belongs to a call, not before the call itself. Never waits either.
-    fn say_of(self: &Arc<Self>, sending: &Self::Sending, message: Bytes);
+    /// Says that a call is over, which each is once. Not before the call itself, and never waits either.
+    fn say_over(self: &Arc<Self>, sending: &Self::Sending, message: Bytes);
+    /// Answers what was asked during a call, in the same way. False when too many answers are on their way: it is lost.
+    fn answer_of(self: &Arc<Self>, sending: &Self::Sending, message: Bytes) -> bool;
     /// The revision that is spoken.
     fn version(&self) -> ProtocolVersion {
         ProtocolVersion::LATEST_LEGACY
@@ -94,7 +99,7 @@ fn take_request<C: Carrier>(connection: &Arc<C>, request: ServerRequest) {
     match unasked {
         // `{}` to `ping`, an error to everything else.
         Some(Unasked::Nobody(request)) => connection.say(request.answer()),
-        Some(Unasked::TooMuch(id)) => end(connection, id, "it asks more at once than is carried"),
+        Some(Unasked::TooMuch(id)) => end(connection, id, ASKS_TOO_MUCH),
         None => {}
     }
 }

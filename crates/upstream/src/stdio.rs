@@ -294,8 +294,12 @@ impl Carrier for StdioConnection {
         let _untold = self.outbox.try_send(message);
     }
 
-    fn say_of(self: &Arc<Self>, (): &(), message: Bytes) {
+    fn say_over(self: &Arc<Self>, (): &(), message: Bytes) {
         self.say(message);
+    }
+
+    fn answer_of(self: &Arc<Self>, (): &(), message: Bytes) -> bool {
+        self.outbox.try_send(message).is_ok()
     }
 
     fn version(&self) -> ProtocolVersion {

@@ -15,6 +15,8 @@ use tokio::sync::{mpsc, oneshot};
 const PASSING_QUEUE: usize = 64;
 /// What the server asks that waits for one caller; more is a flood.
 const SAID_QUEUE: usize = 32;
+/// What the server may ask during one request in all, as of a server that answers each request by itself.
+const ASKS_MAX: u32 = 64;
 
 pub(crate) type Outcome = Result<reply::Outcome, UpstreamFault>;
 
@@ -56,7 +58,7 @@ pub(crate) struct Wants {
 pub(crate) enum Unasked {
     /// Nobody can be asked.
     Nobody(ServerRequest),
-    /// The request with this id was asked too much.
+    /// During the request with this id too much was asked.
     TooMuch(u64),
 }
 
@@ -66,6 +68,7 @@ struct Slot {
     passing: Option<mpsc::Sender<Passing>>,
     said: Option<mpsc::Sender<Said>>,
     notifications: u64,
+    asks: u32,
 }
 
 impl Slot {
@@ -134,7 +137,7 @@ impl Table {
         let passes = wants.progress || wants.log.is_some();
         let (passing, hears) = passes.then(|| mpsc::channel(PASSING_QUEUE)).unzip();
         let (said, listens) = wants.questions.then(|| mpsc::channel(SAID_QUEUE)).unzip();
-        inner.open.insert(id, Slot { done, wants, passing, said, notifications: 0 });
+        inner.open.insert(id, Slot { done, wants, passing, said, notifications: 0, asks: 0 });
         Ok(Ticket { id, done: waits, passing: hears, said: listens })
     }
 
@@ -177,11 +180,18 @@ impl Table {
     /// # Errors
     /// Why it reaches nobody.
     pub(crate) fn ask(&self, request: ServerRequest) -> Result<(), Unasked> {
-        let inner = self.inner();
-        let askable = inner.open.iter().filter_map(|(id, slot)| Some((*id, slot.said.as_ref()?)));
-        let Some((id, said)) = askable.max_by_key(|(id, _)| *id) else {
+        let mut inner = self.inner();
+        let askable = inner.open.iter_mut().filter_map(|(id, slot)| {
+            let Slot { said, asks, .. } = slot;
+            Some((*id, said.as_ref()?, asks))
+        });
+        let Some((id, said, asks)) = askable.max_by_key(|(id, ..)| *id) else {
             return Err(Unasked::Nobody(request));
         };
+        *asks += 1;
+        if *asks > ASKS_MAX {
+            return Err(Unasked::TooMuch(id));
+        }
         match said.try_send(Said::Asks(request)) {
             Ok(()) => Ok(()),
             Err(TrySendError::Closed(Said::Asks(request))) => Err(Unasked::Nobody(request)),
@@ -241,7 +251,10 @@ impl Drop for Asking<'_> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use mcp::jsonrpc::RpcError;
+    use mcp::reply::UpstreamMessage;
+    use model::limits::JsonLimits;
 
     use super::*;
 
@@ -260,6 +273,27 @@ mod tests {
         assert_eq!(table.settle(None, answer()), Settled::Never);
         assert!(second.done.try_recv().unwrap().is_ok());
         assert!(first.done.try_recv().is_err());
+    }
+
+    #[test]
+    fn a_request_is_asked_a_bounded_number_of_times_however_fast_it_is_answered() {
+        let table = Table::default();
+        let other = table.open_wanting(Wants { questions: true, ..Wants::default() }).unwrap();
+        let mut open = table.open_wanting(Wants { questions: true, ..Wants::default() }).unwrap();
+        let asks = || {
+            let text = Bytes::from_static(br#"{"jsonrpc":"2.0","id":1,"method":"roots/list"}"#);
+            match reply::read_message(&text, &JsonLimits::UPSTREAM).unwrap() {
+                UpstreamMessage::Request(request) => request,
+                _ => panic!("no request"),
+            }
+        };
+        for _ in 0..64 {
+            assert!(table.ask(asks()).is_ok());
+            assert!(open.said.as_mut().unwrap().try_recv().is_ok());
+        }
+        assert!(matches!(table.ask(asks()), Err(Unasked::TooMuch(id)) if id == open.id));
+        assert!(table.abandon(open.id));
+        assert!(table.ask(asks()).is_ok(), "request {} is another", other.id);
     }
 
     #[test]

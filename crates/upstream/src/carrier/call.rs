@@ -13,7 +13,7 @@ use ports::upstream::{Answer, Forward, Reply, ResultStream, Sent, UpstreamEvent,
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::{Carrier, Sending};
+use super::{ASKS_TOO_MUCH, Carrier, Sending};
 use crate::asked::{Asked, Next, Took};
 use crate::connection::Call;
 use crate::fault::maybe_sent;
@@ -36,6 +36,8 @@ pub(crate) struct CarriedStream<C: Carrier> {
     measure: Measure,
     cancelled: bool,
     over: bool,
+    /// An answer of the client could not be carried: the server takes none.
+    lost: bool,
     _place: Place,
 }
 
@@ -66,6 +68,7 @@ impl<C: Carrier> CarriedStream<C> {
             forward: Arc::new(call.forward),
             cancelled: false,
             over: false,
+            lost: false,
             _place: call.place,
         }
     }
@@ -106,6 +109,9 @@ impl<C: Carrier> CarriedStream<C> {
             return self.done(arrived.unwrap_or_else(cancelled));
         }
         loop {
+            if self.lost {
+                return self.fail_unfit(Unfit::Wrong(ASKS_TOO_MUCH));
+            }
             if let Some(question) = self.asked.next_question() {
                 self.wait_for(self.forward.answer_within);
                 return UpstreamEvent::Asks(vec![question]);
@@ -150,8 +156,8 @@ impl<C: Carrier> CarriedStream<C> {
         let whom = (self.connection.server(), self.connection.may_ask());
         match self.asked.take(whom, request, &mut self.measure) {
             Ok(Took::Answer(answer)) => {
-                self.connection.say_of(&self.sending, answer);
-                None
+                let carried = self.connection.answer_of(&self.sending, answer);
+                (!carried).then(|| self.fail_unfit(Unfit::Wrong(ASKS_TOO_MUCH)))
             }
             Ok(Took::Waits) => None,
             Err(unfit) => Some(self.fail_unfit(unfit)),
@@ -181,7 +187,7 @@ impl<C: Carrier> CarriedStream<C> {
         match self.asked.answered(replies) {
             Next::Nothing => return,
             Next::Tell(message) => {
-                message.into_iter().for_each(|message| self.connection.say_of(&self.sending, message));
+                self.lost = message.is_some_and(|message| !self.connection.answer_of(&self.sending, message));
             }
             Next::Again(retry) => {
                 self.again = Some(self.connection.send_again(Arc::clone(&self.forward), retry));
@@ -238,19 +244,19 @@ impl<C: Carrier> CarriedStream<C> {
         self.again = None;
         self.give_up();
         if self.connection.table().abandon(self.ticket.id) {
-            self.connection.say_of(&self.sending, outbound::cancelled(self.ticket.id, why));
+            self.connection.say_over(&self.sending, outbound::cancelled(self.ticket.id, why));
         }
     }
 
-    /// Whatever the server still asks is not answered any more.
+    /// Whatever the server still asks is not answered any more, which it is told as far as it can be.
     fn give_up(&mut self) {
         while let Some(Ok(said)) = self.ticket.said.as_mut().map(mpsc::Receiver::try_recv) {
             if let Said::Asks(request) = said {
-                self.connection.say_of(&self.sending, request.answer());
+                self.connection.answer_of(&self.sending, request.answer());
             }
         }
         for message in self.asked.given_up() {
-            self.connection.say_of(&self.sending, message);
+            self.connection.answer_of(&self.sending, message);
         }
     }
 }

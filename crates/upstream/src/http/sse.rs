@@ -324,15 +324,20 @@ impl Carrier for SseConnection {
         });
     }
 
-    fn say_of(self: &Arc<Self>, sending: &Sending, message: Bytes) {
+    fn say_over(self: &Arc<Self>, sending: &Sending, message: Bytes) {
         // What has not left need not be taken back.
         self.stirred.send_replace(());
-        let (own, mut sending) = (Arc::clone(self), sending.clone());
+        tokio::spawn(Arc::clone(self).tell_after(sending.clone(), message));
+    }
+
+    fn answer_of(self: &Arc<Self>, sending: &Sending, message: Bytes) -> bool {
+        let Ok(place) = Arc::clone(&self.asides).try_acquire_owned() else { return false };
+        let telling = Arc::clone(self).tell_after(sending.clone(), message);
         tokio::spawn(async move {
-            if sending.left().await {
-                own.tell(sending.credential.as_ref(), message).await;
-            }
+            let _place = place;
+            telling.await;
         });
+        true
     }
 
     fn version(&self) -> ProtocolVersion {

@@ -39,6 +39,11 @@ pub(crate) fn refused(status: u16) -> Told {
     Told { status, ..silent() }
 }
 
+/// Read, and never answered: its connection stays as it is.
+pub(crate) fn stuck() -> Told {
+    refused(0)
+}
+
 /// Taken, and the stream ends.
 pub(crate) fn cut() -> Told {
     Told { ends: true, ..silent() }
@@ -193,6 +198,9 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
             }
             None => refused(404),
         };
+        if told.status == 0 {
+            return std::future::pending().await;
+        }
         let reply = format!(
             "HTTP/1.1 {} X\r\ncontent-type: text/plain\r\ncontent-length: 8\r\n\r\nAccepted",
             told.status

@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use model::denial::Reason;
-use ports::upstream::{Sent, UpstreamEvent, UpstreamFault};
+use ports::upstream::{Forward, Sent, UpstreamEvent, UpstreamFault};
 use upstream::{Era, Limits, ServerConfig};
 
-use crate::old_peer::{OldPeer, Told, cut, endpoint, event, silent, written};
-use crate::peer::{Peer, Seen, empty, said};
-use crate::support::{Rig, rig, site, text};
+use crate::old_peer::{OldPeer, Told, cut, endpoint, event, silent, stuck, written};
+use crate::peer::{Peer, Seen, TOOLS, empty, result, said};
+use crate::support::{Rig, able, rig, site, text};
 
 fn careful(url: &str) -> Rig {
     let config = site(url.to_owned());
@@ -138,6 +138,34 @@ async fn a_flood_of_progress_ends_its_call_and_no_other() {
     peer.wait(|seen| seen.method() == "notifications/cancelled").await;
     assert_eq!(text(&rig.say("echo", "x").await.unwrap()), "hi");
     assert_eq!(peer.opened(), 2);
+}
+
+#[tokio::test]
+async fn questions_whose_answers_are_not_taken_open_no_connections_without_end() {
+    let question =
+        "data: {\"jsonrpc\":\"2.0\",\"id\":\"q\",\"method\":\"elicitation/create\",\"params\":{}}\n\n";
+    let behave = move |seen: &Seen| match seen.method() {
+        "initialize" => event(&result(
+            seen,
+            r#"{"protocolVersion":"2024-11-05","capabilities":{"tools":{}},"serverInfo":{"name":"o","version":"1"}}"#,
+        )),
+        "tools/list" => event(&result(seen, TOOLS)),
+        "tools/call" if seen.tool() == "query" => written(&question.repeat(30)),
+        "tools/call" => event(&said(seen, "hi")),
+        "" => stuck(),
+        _ => silent(),
+    };
+    let peer = OldPeer::behaving(|stream| endpoint(&format!("/messages?s={stream}")), behave).await;
+    let rig = careful(&peer.url);
+    rig.refresh().await.unwrap();
+    let able = |tool| Forward { client: able(), ..rig.call(tool, "{}") };
+    let fault = rig.run(able("query")).await.unwrap_err();
+    assert_eq!((fault.reason, fault.sent), (Reason::UpstreamViolation, Sent::Maybe), "{fault}");
+    assert!(fault.private.contains("asks more than is carried"), "{fault}");
+    peer.wait(|seen| seen.method() == "notifications/cancelled").await;
+    assert_eq!(text(&rig.run(able("echo")).await.unwrap()), "hi", "it serves on");
+    let answers = peer.all().iter().filter(|seen| seen.id() == "\"q\"").count();
+    assert!(answers <= 16, "{answers} at once");
 }
 
 #[tokio::test]

@@ -129,6 +129,13 @@ impl SseConnection {
         }
     }
 
+    /// The same, of a call: once that has left, if it does.
+    pub(super) async fn tell_after(self: Arc<Self>, mut sending: Sending, message: Bytes) {
+        if sending.left().await {
+            self.tell(sending.credential.as_ref(), message).await;
+        }
+    }
+
     fn post(&self, credential: Option<&Secret>, body: Bytes) -> Response {
         let request = self.site.request_to(&self.endpoint, (http::Method::POST, &[]), credential, body);
         self.site.send(request, 0)

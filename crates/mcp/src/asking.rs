@@ -9,6 +9,7 @@ use model::method::Method;
 use crate::edit;
 use crate::implementation::Implementation;
 use crate::jsonrpc::RequestId;
+use crate::server_task;
 use crate::shape::{Cache, Object, own_result};
 use crate::version::Era;
 use crate::write::Writer;
@@ -58,8 +59,7 @@ pub fn input_required(questions: &[Asked<'_>], state: Option<&str>, server: &Imp
     if !questions.is_empty() {
         let mut requests = Object::with_capacity(bytes);
         for asked in questions {
-            let request = requests.member(asked.key).raw(r#"{"method":"#).string(asked.method.as_str());
-            request.raw(r#","params":"#).leaf(&modern(asked)).raw("}");
+            write(requests.member(asked.key), asked);
         }
         out.member("inputRequests").leaf(&requests.finish());
     }
@@ -67,6 +67,12 @@ pub fn input_required(questions: &[Asked<'_>], state: Option<&str>, server: &Imp
         out.member("requestState").string(state);
     }
     own_result(Era::Modern, &out.finish(), server, Cache::Never)
+}
+
+/// A question as a client without a session reads it.
+pub(crate) fn write(out: &mut Writer, asked: &Asked<'_>) {
+    out.raw(r#"{"method":"#).string(asked.method.as_str());
+    out.raw(r#","params":"#).leaf(&modern(asked)).raw("}");
 }
 
 /// Without what only sessions have.
@@ -121,6 +127,9 @@ pub(crate) fn required(lacking: ClientCapabilities) -> RawJson {
         if some {
             out.member(name).leaf(&members.finish());
         }
+    }
+    if lacking.has(Can::SERVER_TASKS) {
+        server_task::write_extension(out.member("extensions"));
     }
     let mut data = Object::with_capacity(128);
     data.member("requiredCapabilities").leaf(&out.finish());

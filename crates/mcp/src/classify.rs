@@ -7,7 +7,6 @@ mod tests;
 
 use model::client::{ClientCapabilities, LogLevel};
 use model::json::{Json, RawJson};
-use model::limits::JsonLimits;
 
 use crate::declared;
 use crate::fault::ProtocolFault;
@@ -95,17 +94,12 @@ pub struct Envelope {
 }
 
 impl Envelope {
-    /// Whether the client declares the tasks extension.
+    /// Whether the client can be given upstream tasks.
     #[must_use]
-    pub fn declares_tasks(&self) -> bool {
-        let declared = Json::parse(self.capabilities.as_bytes(), &JsonLimits::REQUEST);
-        let tasks = |declared: Json| Some(declared.get("extensions")?.get(TASKS).is_some());
-        declared.ok().and_then(tasks).unwrap_or(false)
+    pub const fn declares_tasks(&self) -> bool {
+        self.client.has(ClientCapabilities::SERVER_TASKS)
     }
 }
-
-/// The tasks extension.
-const TASKS: &str = "io.modelcontextprotocol/tasks";
 
 /// The session a legacy message claims. Proves nothing about who sent it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -4,6 +4,7 @@
 use model::client::{ClientCapabilities, LogLevel};
 use model::json::Json;
 
+use crate::server_task::EXTENSION;
 use crate::version::ProtocolVersion;
 use ClientCapabilities as Can;
 
@@ -33,12 +34,18 @@ pub fn capabilities(declared: &Json) -> Result<ClientCapabilities, String> {
     if object(declared, "roots")?.is_some() {
         can = can.with(Can::ROOTS);
     }
+    // What an extension is set to means nothing yet, and others are none of ours.
+    if declared.get("extensions").is_some_and(|extensions| extensions.get(EXTENSION).is_some()) {
+        can = can.with(Can::SERVER_TASKS);
+    }
     Ok(can)
 }
 
 /// What a client of a revision with sessions can do, by what it declares and what that revision has.
 #[must_use]
 pub const fn in_revision(declared: ClientCapabilities, version: ProtocolVersion) -> ClientCapabilities {
+    // The tasks of 2025-11-25 are others.
+    let declared = declared.without(Can::SERVER_TASKS);
     let elicits = declared.has(Can::ELICIT_FORM) || declared.has(Can::ELICIT_URL);
     let later = Can::ELICIT_FORM.with(Can::ELICIT_URL).with(Can::SAMPLING_CONTEXT).with(Can::SAMPLING_TOOLS);
     let mut can = declared.without(later);

@@ -51,6 +51,19 @@ pub fn without(object: &RawJson, name: &str) -> RawJson {
     edited(object, name, None)
 }
 
+/// The object with those of its members only whose names are wanted.
+#[must_use]
+pub fn only(object: &RawJson, wanted: impl Fn(&str) -> bool) -> RawJson {
+    let text = object.as_bytes();
+    let mut out = Object::with_capacity(text.len());
+    for part in splice::members(object) {
+        if wanted(&part.name(text)) {
+            out.part(&part, text);
+        }
+    }
+    out.finish()
+}
+
 fn edited(object: &RawJson, name: &str, value: Option<&RawJson>) -> RawJson {
     let text = object.as_bytes();
     let mut out = Object::with_capacity(text.len() + value.map_or(0, |value| value.as_bytes().len() + 16));
@@ -88,6 +101,7 @@ mod tests {
         assert_eq!(without(&object, "b").as_str(), r#"{"a" : 1.0e2,"c":[ 1 ]}"#);
         assert_eq!(without(&raw(r#"{"b":1}"#), "b").as_str(), "{}");
         assert_eq!(with(&raw("{}"), "b", &raw("1")).as_str(), r#"{"b":1}"#);
+        assert_eq!(only(&object, |name| name != "a").as_str(), r#"{"\u0062":"x","c":[ 1 ]}"#);
     }
 
     #[test]

@@ -2,10 +2,13 @@
 //! a short, escaped piece.
 
 use bytes::Bytes;
+use model::client::ClientCapabilities;
 use model::denial::Reason;
 use model::json::{JsonFault, JsonProblem, RawJson};
 
+use crate::asking;
 use crate::jsonrpc::{RequestId, RpcError, code, error_message};
+use crate::server_task::EXTENSION;
 use crate::version::{Era, ProtocolVersion};
 use crate::write::Writer;
 
@@ -113,13 +116,12 @@ impl ProtocolFault {
         Self::new(status, code::METHOD_NOT_FOUND, format!("Method not found: {}", short(method)))
     }
 
-    /// A subscription to tasks by a client that does not declare them.
+    /// A request that names an upstream task, by a client that does not declare the extension.
     #[must_use]
     pub fn tasks_undeclared() -> Self {
-        let mut fault =
-            Self::new(400, code::MISSING_CAPABILITY, "`taskIds` needs the tasks extension to be declared");
-        let data = br#"{"requiredCapabilities":{"extensions":{"io.modelcontextprotocol/tasks":{}}}}"#;
-        fault.error.data = Some(RawJson::slice(&Bytes::from_static(data), &(0..data.len())));
+        let text = format!("this request names a task: declare the extension `{EXTENSION}` with it");
+        let mut fault = Self::new(400, code::MISSING_CAPABILITY, text);
+        fault.error.data = Some(asking::required(ClientCapabilities::SERVER_TASKS));
         fault
     }
 

@@ -27,6 +27,7 @@ pub mod relay;
 pub mod reply;
 pub mod request;
 pub mod retry;
+pub mod server_task;
 pub mod shape;
 mod splice;
 pub mod sse;

@@ -13,15 +13,16 @@ use model::method::Method;
 
 use crate::jsonrpc::{RpcError, code};
 use crate::reply::UpstreamResult;
+use crate::server_task;
 use crate::shape::Object;
 use crate::splice;
-use crate::version::ProtocolVersion;
+use crate::version::{Era, ProtocolVersion};
 use crate::write::Writer;
 
 /// Most questions of one round.
 pub const QUESTIONS_MAX: usize = 32;
 /// Longest key of a question.
-const KEY_BYTES_MAX: usize = 256;
+pub(crate) const KEY_BYTES_MAX: usize = 256;
 /// Longest state a stateless server is handed back.
 const STATE_BYTES_MAX: usize = 64 << 10;
 
@@ -74,6 +75,7 @@ impl QuestionFault {
 /// What of a client's abilities servers of this revision know.
 #[must_use]
 pub fn known_to(version: ProtocolVersion, can: Can) -> Can {
+    let can = if version.era() == Era::Modern { can } else { can.without(Can::SERVER_TASKS) };
     let late = Can::ELICIT_URL.with(Can::SAMPLING_TOOLS).with(Can::SAMPLING_CONTEXT);
     match version {
         ProtocolVersion::V2025_03_26 => can.without(late.with(Can::ELICIT_FORM)),
@@ -103,6 +105,9 @@ pub(crate) fn write_capabilities(out: &mut Writer, can: Can) {
     }
     if has(Can::ROOTS) {
         all.member("roots").raw("{}");
+    }
+    if has(Can::SERVER_TASKS) {
+        server_task::write_extension(all.member("extensions"));
     }
     out.leaf(&all.finish());
 }

@@ -14,6 +14,7 @@ use model::method::Method;
 use crate::jsonrpc::{RequestId, RpcError, code, error_message, result_message};
 use crate::meta;
 use crate::question::{self, Asked, QuestionFault};
+use crate::server_task;
 use crate::splice;
 
 /// Longest URI taken.
@@ -387,6 +388,9 @@ impl UpstreamResult {
             Method::ListPrompts => list("prompts"),
             Method::GetPrompt => list("messages"),
             Method::Complete => matches!(self.tree.get("completion"), Some(Json::Object(_))),
+            Method::GetServerTask => server_task::is_state(&self.tree),
+            // An acknowledgement, whatever else it holds.
+            Method::UpdateServerTask | Method::CancelServerTask => true,
             // No server answers what servers ask.
             Method::Elicit | Method::Sample | Method::ListRoots => false,
         }
@@ -403,6 +407,7 @@ impl UpstreamResult {
         };
         let behind = |method: &Method| match method {
             Method::CallTool | Method::Elicit | Method::Sample | Method::ListRoots => false,
+            Method::GetServerTask | Method::UpdateServerTask | Method::CancelServerTask => false,
             Method::ListResources | Method::ListTemplates | Method::ReadResource => has("resources"),
             Method::Subscribe => tells("resources", "subscribe"),
             Method::ListPrompts | Method::GetPrompt => has("prompts"),

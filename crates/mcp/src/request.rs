@@ -167,6 +167,10 @@ impl InboundRequest {
                 return Err(ProtocolFault::method(era, &method).with_id(Some(id)));
             }
             _ => match Method::parse(&method) {
+                // Those of 2025-11-25 are others, under the same names.
+                Some(method) if era == Era::Legacy && method.is_on_server_task() => {
+                    return Err(ProtocolFault::method(era, method.as_str()).with_id(Some(id)));
+                }
                 Some(Method::CallTool) => parameters.call_tool(era),
                 Some(method) => parameters.beside_tools(era, method),
                 None => return Err(ProtocolFault::method(era, &method).with_id(Some(id))),
@@ -343,6 +347,8 @@ const fn carried(method: Method) -> &'static [&'static str] {
         Method::ReadResource | Method::Subscribe => &["uri"],
         Method::GetPrompt => &["name", "arguments"],
         Method::Complete => &["ref", "argument", "context"],
+        Method::GetServerTask | Method::CancelServerTask => &["taskId"],
+        Method::UpdateServerTask => &["taskId", "inputResponses"],
         Method::Elicit | Method::Sample | Method::ListRoots => &[],
     }
 }

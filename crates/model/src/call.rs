@@ -5,7 +5,7 @@ use crate::digest::Digest;
 use crate::ids::ServerName;
 use crate::json::{Json, RawJson};
 use crate::method::Method;
-use crate::tool::PinnedTool;
+use crate::tool::{PinnedTool, ToolRef};
 
 /// Which door the request came to.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -45,6 +45,22 @@ pub struct CallMeta {
     pub client: ClientCapabilities,
     /// From which level on the client wants log messages of this call; none, when it did not ask for any.
     pub log: Option<LogLevel>,
+    /// The upstream task that it is about.
+    pub server_task: Option<Box<ServerTask>>,
+}
+
+/// What a server made of a tool call that takes its time (extension `io.modelcontextprotocol/tasks`), as the handle tells
+/// that its client brought. No [`crate::task::Task`]. It permits nothing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ServerTask {
+    /// The tool that was called.
+    pub tool: ToolRef,
+    /// The definition at which the call was decided.
+    pub definition: Digest,
+    /// What the server was told of the client's abilities.
+    pub client: ClientCapabilities,
+    /// What the client calls it.
+    pub handle: Box<str>,
 }
 
 /// Identifies what an approval can be bound to: tool definition and arguments, nothing else.

@@ -20,9 +20,17 @@ impl ClientCapabilities {
     pub const SAMPLING_TOOLS: Self = Self(1 << 4);
     /// `roots`: it has roots to tell.
     pub const ROOTS: Self = Self(1 << 5);
+    /// `extensions["io.modelcontextprotocol/tasks"]`: it can be given an upstream task for a result.
+    pub const SERVER_TASKS: Self = Self(1 << 6);
 
-    /// All of them.
+    /// All that a server can ask.
     pub const ALL: Self = Self(0b11_1111);
+
+    /// Of what [`Self::bits`] gave.
+    #[must_use]
+    pub const fn from_bits(bits: u8) -> Self {
+        Self(bits)
+    }
 
     /// Whether all of these are in the set.
     #[must_use]

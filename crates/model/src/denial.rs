@@ -178,6 +178,12 @@ impl Denial {
     pub fn unknown_tool(name: &str) -> Self {
         Self::new(Reason::UnknownTool, format!("Unknown tool: {name}"))
     }
+
+    /// The one answer for upstream tasks that do not exist, are another's, expired, or of a tool that may not be called.
+    #[must_use]
+    pub fn unknown_server_task() -> Self {
+        Self::new(Reason::InvalidArguments, "Unknown task: it was not made for you here, or is over and gone")
+    }
 }
 
 #[cfg(test)]

@@ -26,6 +26,12 @@ pub enum Method {
     GetPrompt,
     /// `completion/complete`.
     Complete,
+    /// `tasks/get`: how an upstream task stands, and what came of it (extension `io.modelcontextprotocol/tasks`).
+    GetServerTask,
+    /// `tasks/update`: answers what an upstream task asks.
+    UpdateServerTask,
+    /// `tasks/cancel`: asks an upstream task to stop.
+    CancelServerTask,
     /// `elicitation/create`: the server asks the client's person.
     Elicit,
     /// `sampling/createMessage`: the server asks the client's model.
@@ -36,7 +42,7 @@ pub enum Method {
 
 impl Method {
     /// Those that name no tool: the registry keeps each as an operation of its server (ADR 0022).
-    pub const BESIDE_TOOLS: [Self; 7] = [
+    pub const BESIDE_TOOLS: [Self; 10] = [
         Self::ListResources,
         Self::ListTemplates,
         Self::ReadResource,
@@ -44,7 +50,14 @@ impl Method {
         Self::ListPrompts,
         Self::GetPrompt,
         Self::Complete,
+        Self::GetServerTask,
+        Self::UpdateServerTask,
+        Self::CancelServerTask,
     ];
+
+    /// What is asked about an upstream task. Each names one that its client was given before.
+    pub const ON_SERVER_TASKS: [Self; 3] =
+        [Self::GetServerTask, Self::UpdateServerTask, Self::CancelServerTask];
 
     /// What a server asks of the client whose call it serves.
     pub const QUESTIONS: [Self; 3] = [Self::Elicit, Self::Sample, Self::ListRoots];
@@ -61,6 +74,9 @@ impl Method {
             Self::ListPrompts => "prompts/list",
             Self::GetPrompt => "prompts/get",
             Self::Complete => "completion/complete",
+            Self::GetServerTask => "tasks/get",
+            Self::UpdateServerTask => "tasks/update",
+            Self::CancelServerTask => "tasks/cancel",
             Self::Elicit => "elicitation/create",
             Self::Sample => "sampling/createMessage",
             Self::ListRoots => "roots/list",
@@ -91,6 +107,12 @@ impl Method {
     #[must_use]
     pub const fn may_ask(self) -> bool {
         matches!(self, Self::CallTool | Self::ReadResource | Self::GetPrompt)
+    }
+
+    /// Whether it is asked about an upstream task.
+    #[must_use]
+    pub const fn is_on_server_task(self) -> bool {
+        matches!(self, Self::GetServerTask | Self::UpdateServerTask | Self::CancelServerTask)
     }
 
     /// The name it has in the registry, beside the tools of its server; `None` for `tools/call`.

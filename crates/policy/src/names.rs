@@ -19,6 +19,8 @@ pub(crate) const READ_RESOURCE: &str = "read_resource";
 pub(crate) const GET_PROMPT: &str = "get_prompt";
 /// The action group of completion.
 pub(crate) const COMPLETE: &str = "complete";
+/// The action group of what is asked about upstream tasks.
+pub(crate) const UPSTREAM_TASK: &str = "upstream_task";
 /// The action group of what servers ask of a client's person.
 pub(crate) const ELICIT: &str = "elicit";
 /// The action group of what servers ask of a client's model.
@@ -57,6 +59,7 @@ pub(crate) fn kind_group(tool: &ToolRef) -> Option<&'static str> {
         }
         Method::ListPrompts | Method::GetPrompt => GET_PROMPT,
         Method::Complete => COMPLETE,
+        Method::GetServerTask | Method::UpdateServerTask | Method::CancelServerTask => UPSTREAM_TASK,
         Method::Elicit => ELICIT,
         Method::Sample => SAMPLE,
         Method::ListRoots => LIST_ROOTS,

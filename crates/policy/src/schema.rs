@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::facts::ToolFacts;
 use crate::names::{
     self, CALL, COMPLETE, ELICIT, GET_PROMPT, LIST, LIST_ROOTS, NO_TOOL, READ_RESOURCE, RETURNS_SECRETS,
-    SAMPLE, SHARED,
+    SAMPLE, SHARED, UPSTREAM_TASK,
 };
 use crate::shape::{Field, Record, Shape};
 
@@ -50,8 +50,9 @@ const HEADER: &str = "\
 //   a number is NAME_json, and NAME_floor and NAME_ceil, which compare exactly with whole numbers;
 //   a value that may be null has NAME_json, and NAME when it is not null;
 //   anything else is NAME_json only: canonical JSON text.
-// What a server offers beside tools is SERVER::Action::\"mcp:METHOD\", in the groups read_resource, get_prompt and
-// complete: `mcp:resources/read` has `context.args.uri`, `mcp:prompts/get` has `context.args.name`.
+// What a server offers beside tools is SERVER::Action::\"mcp:METHOD\", in the groups read_resource, get_prompt,
+// complete and upstream_task: `mcp:resources/read` has `context.args.uri`, `mcp:prompts/get` has `context.args.name`,
+// `mcp:tasks/get`, `mcp:tasks/update` and `mcp:tasks/cancel` have `context.args.taskId`, the server's own id.
 // If a call has arguments that its tool does not declare, and only then, there is `context.undeclared`: their JSON
 // pointers, and an object of pointer to value as canonical text. `unless { context has undeclared }` keeps them out.
 // `context.time` is UTC, in whole seconds. What is not here is not tracked, so no policy can ask for it.
@@ -137,7 +138,7 @@ fn shared_actions(servers: &[ServerName]) -> Value {
     let mut actions = Map::new();
     actions.insert(CALL.to_owned(), json!({}));
     let mut groups: Vec<String> = [Risk::Read, Risk::Write, Risk::Privileged].map(names::risk_group).into();
-    let kinds = [READ_RESOURCE, GET_PROMPT, COMPLETE, ELICIT, SAMPLE, LIST_ROOTS];
+    let kinds = [READ_RESOURCE, GET_PROMPT, COMPLETE, UPSTREAM_TASK, ELICIT, SAMPLE, LIST_ROOTS];
     groups.extend([RETURNS_SECRETS].into_iter().chain(kinds).map(str::to_owned));
     groups.extend(servers.iter().map(names::server_group));
     for group in &groups {

@@ -36,6 +36,8 @@ const PAGE: &str = r#"{"type":"object","properties":{"cursor":{"type":"string","
 const READ: &str = r#"{"type":"object","properties":{"uri":{"type":"string","maxLength":8192}},"required":["uri"],"additionalProperties":false}"#;
 const GET: &str = r#"{"type":"object","properties":{"name":{"type":"string","maxLength":256},"arguments":{"type":"object","additionalProperties":{"type":"string"}}},"required":["name"],"additionalProperties":false}"#;
 const COMPLETE: &str = r#"{"type":"object","properties":{"ref":{"type":"object","properties":{"type":{"type":"string","enum":["ref/prompt","ref/resource"]},"name":{"type":"string","maxLength":256},"title":{"type":"string","maxLength":1024},"uri":{"type":"string","maxLength":8192}},"required":["type"],"additionalProperties":false},"argument":{"type":"object","properties":{"name":{"type":"string","maxLength":256},"value":{"type":"string","maxLength":8192}},"required":["name","value"],"additionalProperties":false},"context":{"type":"object","properties":{"arguments":{"type":"object","additionalProperties":{"type":"string"}}},"additionalProperties":false}},"required":["ref","argument"],"additionalProperties":false}"#;
+const TASK: &str = r#"{"type":"object","properties":{"taskId":{"type":"string","minLength":1,"maxLength":2048}},"required":["taskId"],"additionalProperties":false}"#;
+const UPDATE: &str = r#"{"type":"object","properties":{"taskId":{"type":"string","minLength":1,"maxLength":2048},"inputResponses":{"type":"object"}},"required":["taskId","inputResponses"],"additionalProperties":false}"#;
 
 // What a server asks is the server's to word: its parameters are bounded as its messages are, and shown to policy.
 const ELICIT: &str = r#"{"type":"object","properties":{"mode":{"type":"string","enum":["form","url"]},"message":{"type":"string","maxLength":65536},"requestedSchema":{"type":"object"},"url":{"type":"string","maxLength":8192},"elicitationId":{"type":"string","maxLength":1024}},"required":["message"],"additionalProperties":false}"#;
@@ -62,6 +64,21 @@ const fn texts(method: Method) -> Option<(&'static str, &'static str, &'static s
             "Complete an argument",
             "Proposes values for one argument of a prompt or of a URI template.",
             COMPLETE,
+        ),
+        Method::GetServerTask => (
+            "Look after a task of the server",
+            "Returns how a task of this server stands that it made of a tool call, what it asks, and what came of it.",
+            TASK,
+        ),
+        Method::UpdateServerTask => (
+            "Answer a task of the server",
+            "Answers what a task of this server asks that it made of a tool call.",
+            UPDATE,
+        ),
+        Method::CancelServerTask => (
+            "Stop a task of the server",
+            "Asks this server to stop a task that it made of a tool call.",
+            TASK,
         ),
         Method::Elicit => (
             "Ask the person",
@@ -96,8 +113,12 @@ mod tests {
         for (method, definition) in methods().zip(&all) {
             assert_eq!(Method::of(definition.name()), Some(method));
             let proposed = risk::propose(definition);
-            let lists = method.as_str().ends_with("/list") || method == Method::Elicit;
-            let risk = if lists { Risk::Read } else { Risk::Write };
+            let lists = method.as_str().ends_with("/list");
+            let risk = if lists || matches!(method, Method::Elicit | Method::GetServerTask) {
+                Risk::Read
+            } else {
+                Risk::Write
+            };
             assert_eq!(proposed.risk, risk, "{method:?}: {:?}", proposed.because);
             assert!(!proposed.returns_secrets, "{method:?}: {:?}", proposed.because);
             assert_eq!(flags::inspect(definition, &known), [], "{method:?}");

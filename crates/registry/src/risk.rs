@@ -101,6 +101,15 @@ fn of_operation(method: Method) -> RiskProposal {
             Risk::Write,
             "the server has the client's model work for it, and what it answers leaves to the server",
         ),
+        Method::GetServerTask => {
+            (Risk::Read, "it looks after what a permitted call began, and gives the server nothing")
+        }
+        Method::UpdateServerTask => {
+            (Risk::Write, "what the client answers leaves to the server, which goes on with it")
+        }
+        Method::CancelServerTask => {
+            (Risk::Write, "it ends, at some point, what a permitted call began, and cannot be taken back")
+        }
         Method::CallTool
         | Method::ReadResource
         | Method::Subscribe

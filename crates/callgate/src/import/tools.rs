@@ -231,6 +231,7 @@ fn in_short(name: &str) -> &str {
         Some(Method::Subscribe) => "watching its resources",
         Some(Method::GetPrompt) => "getting its prompts",
         Some(Method::Complete) => "its completion",
+        Some(Method::GetServerTask | Method::UpdateServerTask | Method::CancelServerTask) => "its tasks",
         Some(Method::Elicit) => "asking you",
         Some(Method::Sample) => "asking the model",
         Some(Method::ListRoots) => "asking where you work",

@@ -186,9 +186,17 @@ fn a_session_has_a_log_level() {
 
 #[test]
 fn s42_methods_are_carried_only_in_their_era() {
-    let modern = ["tools/list", "server/discover", "resources/list", "prompts/get", "completion/complete"];
+    let modern = [
+        "tools/list",
+        "server/discover",
+        "resources/list",
+        "prompts/get",
+        "completion/complete",
+        "tasks/get",
+    ];
     let legacy = ["tools/list", "ping", "resources/read", "prompts/list", "resources/subscribe"];
-    let never = ["initialize ", "Ping", "resources/Subscribe", "prompts/Get", "tasks/get", "x", ""];
+    let never =
+        ["initialize ", "Ping", "resources/Subscribe", "prompts/Get", "tasks/list", "tasks/result", ""];
     for method in modern {
         assert!(read(Era::Modern, method, "{}").is_ok(), "{method}");
     }
@@ -200,6 +208,7 @@ fn s42_methods_are_carried_only_in_their_era() {
         .flat_map(|method| [(Era::Modern, *method), (Era::Legacy, *method)])
         .chain([(Era::Modern, "ping"), (Era::Modern, "initialize"), (Era::Legacy, "server/discover")])
         .chain([(Era::Modern, "resources/subscribe"), (Era::Modern, "resources/unsubscribe")])
+        .chain(Method::ON_SERVER_TASKS.map(|method| (Era::Legacy, method.as_str())))
     {
         let fault = read(era, method, "{}").expect_err(method);
         let status = if era == Era::Modern { 404 } else { 200 };

@@ -23,6 +23,7 @@ use crate::reply::{self, Reply};
 const fn cache(method: Method) -> Cache {
     match method {
         Method::CallTool | Method::GetPrompt | Method::Complete | Method::Subscribe => Cache::Never,
+        Method::GetServerTask | Method::UpdateServerTask | Method::CancelServerTask => Cache::Never,
         Method::Elicit | Method::Sample | Method::ListRoots => Cache::Never,
         Method::ListResources | Method::ListTemplates | Method::ReadResource | Method::ListPrompts => {
             Cache::Private(0)

@@ -40,6 +40,9 @@ impl Exchange<'_> {
                 self.fault(ProtocolFault::tasks_undeclared().with_id(Some(id)), &method).await
             }
             ClientRequest::Listen(wanted) => self.subscribe(id, wanted, envelope.client).await,
+            ClientRequest::Call(call) if call.method.is_on_server_task() && !envelope.declares_tasks() => {
+                self.fault(ProtocolFault::tasks_undeclared().with_id(Some(id)), &method).await
+            }
             ClientRequest::Call(call) => {
                 let modern = Modern { headers, client: envelope.client, log: envelope.log };
                 self.call(Way::Modern(modern), id, *call).await

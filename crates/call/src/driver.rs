@@ -32,6 +32,7 @@ use crate::refuse::Place;
 pub use crate::refuse::Refused;
 use crate::resolved::{Lookup, Resolved, mirroring};
 use crate::sequencer::Sequencers;
+use crate::shown::Shown;
 use crate::supervise::Supervised;
 use crate::suspended::SuspendedCalls;
 use crate::view::Views;
@@ -52,6 +53,7 @@ pub struct Door {
     /// Those that go on after their outcome.
     pub(crate) subscriptions: OpenCalls,
     pub(crate) suspended: SuspendedCalls,
+    pub(crate) shown: Shown,
 }
 
 /// How a call ended for its caller.
@@ -109,6 +111,7 @@ impl Door {
             open: OpenCalls::default(),
             subscriptions: OpenCalls::default(),
             suspended: SuspendedCalls::default(),
+            shown: Shown::default(),
         })
     }
 

@@ -2,7 +2,9 @@
 //! pass through and are absent from the policy schema. Must never release a result: that is *recorded*.
 
 use ledger::{Outcome, OutcomeBody};
+use model::call::ToolCall;
 use model::digest::{Commitment, Salt};
+use model::method::Method;
 use ports::upstream::Answer;
 
 use crate::forwarded::UntrustedResult;
@@ -21,7 +23,7 @@ impl Labelled {
         let salt = &self.intended.result_salt;
         let resolved = &self.intended.permitted.resolved;
         let (outcome, why, bytes) = match &self.result {
-            UntrustedResult::Answered(answer) => answered(answer),
+            UntrustedResult::Answered(answer) => answered(answer, resolved.call()),
             UntrustedResult::NotSent(reason, why) => (Outcome::NotSent(*reason), why.clone(), None),
             UntrustedResult::Unknown(reason, why) => (Outcome::Unknown(*reason), why.clone(), None),
         };
@@ -51,10 +53,17 @@ impl Labelled {
     }
 }
 
-fn answered(answer: &Answer) -> (Outcome, String, Option<&[u8]>) {
+fn answered<'a>(answer: &'a Answer, call: &ToolCall) -> (Outcome, String, Option<&'a [u8]>) {
     match answer {
         Answer::Result { result, is_error: false } => {
-            (Outcome::Completed, String::new(), Some(result.as_bytes().as_ref()))
+            let shown = call.method.is_question() && call.meta.server_task.is_some();
+            let why = if shown { "shown; the client answers with `tasks/update`" } else { "" };
+            (Outcome::Completed, why.to_owned(), Some(result.as_bytes().as_ref()))
+        }
+        Answer::ServerTask { result, .. } => {
+            let made = call.method == Method::CallTool;
+            let why = if made { "the server made a task of the call" } else { "" };
+            (Outcome::Completed, why.to_owned(), Some(result.as_bytes().as_ref()))
         }
         Answer::Result { result, is_error: true } => {
             let why = "the tool answered `isError`".to_owned();

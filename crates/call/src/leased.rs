@@ -29,6 +29,7 @@ impl Leased {
             trace: call.meta.trace.clone(),
             wants_progress: call.meta.wants_progress,
             client,
+            server_task: call.meta.server_task.as_ref().map(|task| task.client),
             log: call.meta.log,
             lease: self.lease,
             deadline: Duration::from_millis(limits.upstream_millis_max),

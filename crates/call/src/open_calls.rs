@@ -75,7 +75,7 @@ impl CancelToken {
 struct OpenCall {
     agent: AgentId,
     keyed: bool,
-    tool: ToolRef,
+    tools: Vec<ToolRef>,
     cancel: CancelToken,
 }
 
@@ -84,17 +84,17 @@ struct OpenCall {
 pub struct OpenCalls(Arc<Mutex<BTreeMap<CallId, OpenCall>>>);
 
 impl OpenCalls {
-    /// Lists a call until the guard is dropped.
+    /// Lists a call until the guard is dropped. `tools`: what it needs to be in force.
     #[must_use]
     pub fn enter(
         &self,
         call: CallId,
         principal: &Principal,
-        tool: ToolRef,
+        tools: Vec<ToolRef>,
         cancel: CancelToken,
     ) -> OpenCallGuard {
         let (agent, keyed) = (principal.agent.clone(), principal.attestation == Attestation::AgentKey);
-        self.lock().insert(call, OpenCall { agent, keyed, tool, cancel });
+        self.lock().insert(call, OpenCall { agent, keyed, tools, cancel });
         OpenCallGuard { calls: self.clone(), call }
     }
 
@@ -115,7 +115,7 @@ impl OpenCalls {
 
     /// Cancels all calls of a tool; returns how many.
     pub(crate) fn cancel_tool(&self, tool: &ToolRef, reason: Reason) -> usize {
-        self.cancel_where(reason, |open| open.tool == *tool)
+        self.cancel_where(reason, |open| open.tools.contains(tool))
     }
 
     /// How many of an agent are under way.

@@ -3,7 +3,7 @@
 //!
 //! Must never show a client what was not permitted, nor hand a server an answer whose outcome is not recorded.
 
-use model::call::{CallMeta, Endpoint, ToolCall};
+use model::call::{CallMeta, Endpoint, ServerTask, ToolCall};
 use model::client::ClientCapabilities;
 use model::denial::Reason;
 use model::ids::ServerName;
@@ -90,7 +90,7 @@ impl Door {
         let (empty, mut asked, mut shown) = (questions.is_empty(), Vec::new(), Vec::new());
         let mut refused = false;
         for question in questions {
-            let intended = if refused { None } else { self.permit_question(between, &question).await };
+            let intended = if refused { None } else { self.permit_question(between, &question, None).await };
             let key = question.key.clone();
             refused = intended.is_none();
             if !refused {
@@ -102,14 +102,20 @@ impl Door {
         Pending { asked, unsent, answer }
     }
 
-    async fn permit_question(&self, between: &Between<'_>, question: &Question) -> Option<Box<Intended>> {
+    /// `of`: the upstream task that asks, when it is none that asks during a call.
+    pub(crate) async fn permit_question(
+        &self,
+        between: &Between<'_>,
+        question: &Question,
+        of: Option<&ServerTask>,
+    ) -> Option<Box<Intended>> {
         let call = ToolCall {
             endpoint: Endpoint::Server(between.server.clone()),
             method: question.method,
             name: String::new(),
             arguments: question.params.clone(),
             arguments_raw: question.params_raw.clone(),
-            meta: CallMeta::default(),
+            meta: CallMeta { server_task: of.cloned().map(Box::new), ..CallMeta::default() },
         };
         let caller = between.caller.refresh(&self.ports).await.ok()?;
         let stamp = self.stamp().ok()?;

@@ -18,6 +18,7 @@ use registry::ToolRecord;
 use crate::bound::Bound;
 use crate::listings::Listings;
 use crate::received::Stamp;
+use crate::server_task;
 use crate::view::View;
 
 /// A call of a tool this principal may know, with arguments that fit.
@@ -57,6 +58,9 @@ impl Bound {
             Err(denial) => return Err(Box::new(Unresolved { bound: self, tool: None, denial })),
         };
         if let Err(denial) = check_arguments(call, &tool, &snapshot) {
+            return Err(Box::new(Unresolved { bound: self, tool: Some(tool), denial }));
+        }
+        if let Err(denial) = server_task::check(call, &snapshot, lookup.view) {
             return Err(Box::new(Unresolved { bound: self, tool: Some(tool), denial }));
         }
         let canonical = call.arguments.canonical();

@@ -26,6 +26,7 @@ use crate::open_calls::CancelToken;
 use crate::refuse::{DecisionFacts, Place, Refused};
 use crate::resolved::Resolved;
 use crate::sequencer::{Reservation, Revision, Sequencer, StageRefusal};
+use crate::server_task;
 use crate::supervise::CatchPanic;
 
 /// Times a call is decided before a moving world makes it a denial.
@@ -47,8 +48,10 @@ impl Door {
         passing: mpsc::Sender<Passing>,
     ) -> Finished {
         // Listed as open before anything is staged: a revocation that commits after this call's intent finds it.
-        let (id, tool) = (resolved.stamp().id, resolved.tool().name.clone());
-        let _open = self.open.enter(id, resolved.principal(), tool, cancel.clone());
+        let id = resolved.stamp().id;
+        let task = resolved.call().meta.server_task.iter().map(|task| task.tool.clone());
+        let tools = std::iter::once(resolved.tool().name.clone()).chain(task).collect();
+        let _open = self.open.enter(id, resolved.principal(), tools, cancel.clone());
         let place = Place::of(&resolved.bound);
         match CatchPanic::new(self.permit(resolved, &cancel)).await {
             Ok(Ok((intended, _reservation))) => self.run(*intended, cancel, passing).await,
@@ -172,7 +175,8 @@ impl Door {
         let server = resolved.tool().name.server.clone();
         let request = LeaseRequest { call: id, task: resolved.task().id.clone(), server };
         let started = self.ports.clock.elapsed();
-        let labelled = self.send(intended, &request, cancel, passing).await;
+        let labelled = self.send(intended, &request, cancel.clone(), passing).await;
+        let labelled = self.hand_over(labelled, &cancel).await;
         let upstream_micros = micros(self.ports.clock.elapsed().saturating_sub(started));
         let finished = self.record_outcome(id, labelled, upstream_micros).await;
         // The outcome is recorded: a panic in giving the lease back takes nothing from the caller.
@@ -197,7 +201,7 @@ impl Door {
         let resolved = &intended.permitted.resolved;
         let caller = resolved.bound.identified.caller.clone();
         let server = resolved.tool().name.server.clone();
-        let client = self.askable(&caller, resolved.task(), &server, resolved.call().meta.client);
+        let client = self.told(resolved);
         let (forwarded, forward) = intended.lease(lease).forward(&self.limits, client);
         let exchange = Exchange { door: Arc::clone(self), caller, server, cancel, passing };
         let result = match CatchPanic::new(exchange.run(forward, &forwarded.intended)).await {
@@ -233,8 +237,9 @@ impl Door {
 
     /// Whether the policies in force permit it still.
     pub(crate) fn stands(&self, intended: &Intended) -> bool {
-        let policy = &self.ports.snapshots.current().policy;
-        intended.permitted.stands_under(policy, self.ports.clock.now())
+        let (snapshot, now) = (self.ports.snapshots.current(), self.ports.clock.now());
+        server_task::stands(&intended.permitted.resolved, &snapshot)
+            && intended.permitted.stands_under(&snapshot.policy, now)
     }
 
     /// Whether, after a wait, all of it would be so again: the credential is good, the tool is certified as it was, and

@@ -99,7 +99,7 @@ impl Door {
         // Listed as open before anything is staged: a revocation that commits after this intent finds it.
         let cancel = CancelToken::default();
         let (id, tool) = (resolved.stamp().id, resolved.tool().name.clone());
-        let open = self.subscriptions.enter(id, resolved.principal(), tool, cancel.clone());
+        let open = self.subscriptions.enter(id, resolved.principal(), vec![tool], cancel.clone());
         let place = Place::of(&resolved.bound);
         match CatchPanic::new(self.permit(resolved, &cancel)).await {
             Ok(Ok((intended, _reservation))) => self.begin(*intended, cancel, open).await,

@@ -91,7 +91,7 @@ pub struct OutcomeBody {
     pub task: TaskId,
     /// How it ended.
     pub outcome: Outcome,
-    /// For operators: why, in words; empty when it completed.
+    /// For operators: why, in words; empty when it simply completed.
     pub why: String,
     /// Commitment to the result bytes, when there are any.
     pub result: Option<Commitment>,

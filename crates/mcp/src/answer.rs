@@ -13,6 +13,7 @@ use crate::fault::ProtocolFault;
 use crate::implementation::Implementation;
 use crate::jsonrpc::{ProgressToken, RequestId, RpcError, code};
 use crate::meta;
+use crate::server_task;
 use crate::shape::{Cache, Object, own_result};
 use crate::version::{Era, ProtocolVersion};
 use crate::write::Writer;
@@ -22,7 +23,7 @@ use crate::write::Writer;
 pub fn initialize(version: ProtocolVersion, server: &Implementation, methods: &[Method]) -> RawJson {
     let mut out = Object::with_capacity(256);
     out.member("protocolVersion").string(version.as_str());
-    capabilities(out.member("capabilities"), methods);
+    capabilities(out.member("capabilities"), methods, Era::Legacy);
     server.write(out.member("serverInfo"));
     out.finish()
 }
@@ -36,12 +37,12 @@ pub fn discover(server: &Implementation, methods: &[Method], ttl_millis: u64) ->
         versions.raw(if position > 0 { "," } else { "" }).string(version.as_str());
     }
     versions.raw("]");
-    capabilities(out.member("capabilities"), methods);
+    capabilities(out.member("capabilities"), methods, Era::Modern);
     own_result(Era::Modern, &out.finish(), server, Cache::Private(ttl_millis))
 }
 
 /// What this caller can ask here: tools, and what lies behind the methods that it may know.
-fn capabilities(out: &mut Writer, methods: &[Method]) {
+fn capabilities(out: &mut Writer, methods: &[Method], era: Era) {
     // Whatever servers log during a call passes, if its client wants to hear of it.
     out.raw(r#"{"tools":{"listChanged":true},"logging":{}"#);
     let has = |method: Method| methods.contains(&method);
@@ -59,6 +60,9 @@ fn capabilities(out: &mut Writer, methods: &[Method]) {
         out.raw(if listed { r#","prompts":{"listChanged":true}"# } else { r#","prompts":{}"# });
     }
     out.raw(if has(Method::Complete) { r#","completions":{}"# } else { "" });
+    if era == Era::Modern && Method::ON_SERVER_TASKS.iter().all(|method| methods.contains(method)) {
+        server_task::write_extension(out.raw(r#","extensions":"#));
+    }
     out.raw("}");
 }
 

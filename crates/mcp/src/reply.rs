@@ -14,7 +14,7 @@ use model::method::Method;
 use crate::jsonrpc::{RequestId, RpcError, code, error_message, result_message};
 use crate::meta;
 use crate::question::{self, Asked, QuestionFault};
-use crate::server_task;
+use crate::server_task::{self, EXTENSION};
 use crate::splice;
 
 /// Longest URI taken.
@@ -405,9 +405,15 @@ impl UpstreamResult {
             let capability = capabilities.and_then(|all| all.get(name)?.get(what));
             capability == Some(&Json::Bool(true))
         };
+        // Extensions came with servers without sessions.
+        let stateless = self.supported_versions().is_some();
+        let extensions = capabilities.and_then(|all| all.get("extensions"));
+        let extended = |name: &str| extensions.and_then(|all| all.get(name)).is_some();
         let behind = |method: &Method| match method {
             Method::CallTool | Method::Elicit | Method::Sample | Method::ListRoots => false,
-            Method::GetServerTask | Method::UpdateServerTask | Method::CancelServerTask => false,
+            Method::GetServerTask | Method::UpdateServerTask | Method::CancelServerTask => {
+                stateless && extended(EXTENSION)
+            }
             Method::ListResources | Method::ListTemplates | Method::ReadResource => has("resources"),
             Method::Subscribe => tells("resources", "subscribe"),
             Method::ListPrompts | Method::GetPrompt => has("prompts"),

@@ -30,6 +30,8 @@ pub struct Forward {
     pub wants_progress: bool,
     /// What the server is told that it may ask of the client. Never declared on a connection that agents share.
     pub client: ClientCapabilities,
+    /// Of a request about an upstream task: what the server was told when it made the task. It goes to the same connection.
+    pub server_task: Option<ClientCapabilities>,
     /// From which level on log messages of this call are wanted.
     pub log: Option<LogLevel>,
     /// The credential.
@@ -51,6 +53,15 @@ pub enum Answer {
         result: RawJson,
         /// Its `isError`.
         is_error: bool,
+    },
+    /// A result that says how an upstream task stands: one that was made of a tool call, or that was asked about.
+    ServerTask {
+        /// The `result` member, untouched.
+        result: RawJson,
+        /// The server's own id of the task; once the call is over, what its client calls it.
+        id: Box<str>,
+        /// What the task asks the client; once the call is over, what of it the client may be shown.
+        asks: Vec<Question>,
     },
     /// A JSON-RPC error.
     Error {

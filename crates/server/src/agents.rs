@@ -13,6 +13,7 @@ mod merged;
 mod modern;
 mod per_agent;
 mod questions;
+mod server_tasks;
 mod sessions;
 mod several;
 mod streams;

@@ -23,6 +23,9 @@ use crate::servers::raw;
 use crate::voices::Hears;
 use crate::world::World;
 
+/// What every server calls its task.
+pub const TASK_ID: &str = "upstream-task-1";
+
 /// How one call goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Plan {
@@ -50,6 +53,12 @@ pub enum Plan {
     Asks(Method),
     /// As before, after more progress than waits for a slow client.
     AsksLate(Method),
+    /// It makes a task of the call.
+    MakesTask,
+    /// It says that the task works.
+    TaskStands,
+    /// It says that the task asks the client this.
+    TaskAsks(Method),
     /// The adapter panics before anything is sent.
     PanicsOpening,
     /// The adapter panics after it was sent.
@@ -239,6 +248,8 @@ impl SimStream {
             Plan::Answers(_) | Plan::Chatters | Plan::Asks(_) | Plan::AsksLate(_) => {
                 Ok(result(&format!(r#"{{"content":[],"n":"{}"}}"#, self.call), false))
             }
+            Plan::MakesTask | Plan::TaskStands => Ok(server_task(Vec::new())),
+            Plan::TaskAsks(method) => Ok(server_task(vec![question(method)])),
             Plan::ToolError => Ok(result(r#"{"content":[],"isError":true}"#, true)),
             Plan::RpcError => {
                 Ok(Answer::Error { code: -32000, message: "no (simulated)".to_owned(), data: None })
@@ -287,6 +298,11 @@ fn question(method: Method) -> Question {
     let read = RawJson::parse(text.as_bytes().to_vec().into(), &JsonLimits::UPSTREAM).ok();
     let (params_raw, params) = read.unwrap_or_else(|| (RawJson::empty_object(), Json::Object(Vec::new())));
     Question { key: Box::from("question"), method, params, params_raw }
+}
+
+fn server_task(asks: Vec<Question>) -> Answer {
+    let result = raw(&format!(r#"{{"taskId":"{TASK_ID}"}}"#)).unwrap_or_else(RawJson::empty_object);
+    Answer::ServerTask { result, id: TASK_ID.into(), asks }
 }
 
 fn result(text: &str, is_error: bool) -> Answer {

@@ -221,7 +221,8 @@ fn again(input: Input, replies: &[Reply]) -> Retry {
     Retry { responses: (!asked_nothing).then_some(responses), state: input.state }
 }
 
-fn carried(key: Box<str>, asked: question::Asked) -> Question {
+/// As the port has it.
+pub(crate) fn carried(key: Box<str>, asked: question::Asked) -> Question {
     let question::Asked { method, params, params_raw } = asked;
     Question { key, method, params, params_raw }
 }
@@ -232,7 +233,7 @@ fn decline() -> RawJson {
 }
 
 /// Whether a person may be sent to the page, if a page is what it is about.
-fn may_be_opened(server: &ServerName, asked: &question::Asked) -> bool {
+pub(crate) fn may_be_opened(server: &ServerName, asked: &question::Asked) -> bool {
     let Some(url) = asked.params.get("url").and_then(Json::as_str) else { return true };
     let safe = asked.method != Method::Elicit || is_safe(url);
     if !safe {

@@ -75,7 +75,7 @@ impl Guard {
         answer: Answer,
     ) -> Result<Answer, UpstreamFault> {
         let found = match &answer {
-            Answer::Result { result, .. } => self.finds_in(Some(result)),
+            Answer::Result { result, .. } | Answer::ServerTask { result, .. } => self.finds_in(Some(result)),
             Answer::Error { message, data, .. } => self.finds(message) || self.finds_in(data.as_ref()),
         };
         if found { Err(leaked(server)) } else { Ok(answer) }

@@ -18,6 +18,7 @@ mod lane;
 pub mod leash;
 mod measure;
 mod server;
+mod server_task;
 mod speak;
 mod stdio;
 mod table;
@@ -108,9 +109,11 @@ impl Upstreams {
         let server = self.server(&forward.tool.name.server)?;
         if server.config.shareable {
             // On a connection of many, nobody could tell whose client a server asks.
-            forward.client = ClientCapabilities::NONE;
+            forward.client = forward.client.within(ClientCapabilities::SERVER_TASKS);
         }
-        let lane = server.lane(&forward.agent, forward.client)?;
+        // A task may live in one connection only. Whether a client can be given one is no matter of connections.
+        let told = forward.server_task.unwrap_or(forward.client);
+        let lane = server.lane(&forward.agent, told.without(ClientCapabilities::SERVER_TASKS))?;
         let place = lane.enter(server)?;
         let connection = lane.connection(server, http::leased(&forward.lease)).await?;
         connection.call(Call { forward, place, deadline }).await

@@ -13,7 +13,7 @@ fn a_revocation_finds_its_calls_and_no_others() {
     let enter = |number, agent: &str, name: &str| {
         let token = CancelToken::default();
         let id = CallId::new(NOW, [number; 10]);
-        (calls.enter(id, &principal(agent), tool(name), token.clone()), token)
+        (calls.enter(id, &principal(agent), vec![tool(name)], token.clone()), token)
     };
     let (guard, one) = enter(1, "ada", "get_item");
     let (_guard, two) = enter(2, "ada", "get_other");
@@ -34,7 +34,10 @@ fn the_end_of_a_key_ends_what_was_called_with_a_key() {
     let calls = OpenCalls::default();
     let enter = |number, attestation| {
         let (token, principal) = (CancelToken::default(), Principal { attestation, ..principal("ada") });
-        (calls.enter(CallId::new(NOW, [number; 10]), &principal, tool("get_item"), token.clone()), token)
+        (
+            calls.enter(CallId::new(NOW, [number; 10]), &principal, vec![tool("get_item")], token.clone()),
+            token,
+        )
     };
     let (_keyed, with_a_key) = enter(1, Attestation::AgentKey);
     let (_local, without) = enter(2, Attestation::LocalPeer);

@@ -139,6 +139,12 @@ fn what_a_server_declares_is_read() {
     let offers = result(r#"{"capabilities":{"logging":{},"prompts":{}}}"#).offers();
     assert!(offers.logging && !offers.tools, "{offers:?}");
     assert!(!result(r#"{"capabilities":{"tools":{}}}"#).offers().logging);
+    let extended =
+        r#""capabilities":{"tools":{},"extensions":{"io.modelcontextprotocol/tasks":{},"x/y":{}}}"#;
+    let stateless = format!(r#"{{"supportedVersions":["2026-07-28"],{extended}}}"#);
+    assert_eq!(result(&stateless).offers().methods, Method::ON_SERVER_TASKS);
+    let session = format!(r#"{{"protocolVersion":"2025-11-25",{extended}}}"#);
+    assert_eq!(result(&session).offers().methods, [], "the tasks of that revision are others");
 }
 
 #[test]

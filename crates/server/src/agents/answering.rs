@@ -7,6 +7,7 @@ use mcp::asking;
 use mcp::implementation::Implementation;
 use mcp::jsonrpc::{ProgressToken, RequestId, RpcError, code, error_message, result_message};
 use mcp::relay;
+use mcp::server_task;
 use mcp::shape::{self, Cache};
 use mcp::version::Era;
 use model::client::{ClientCapabilities, LogLevel};
@@ -43,6 +44,8 @@ pub(super) struct Answering {
     pub(super) log: Option<LogLevel>,
     pub(super) server: Implementation,
     pub(super) pages: Pages,
+    /// What the client calls the upstream task that it asks about.
+    pub(super) task: Option<Box<str>>,
 }
 
 /// What the pages of a server's list are given their cursors with.
@@ -86,8 +89,19 @@ impl Answering {
                         Err(error) => return End::ok(error_message(Some(&self.id), &error)),
                     },
                 };
-                let result = shape::result(self.era, &result, &self.server, cache(self.method));
-                End::ok(result_message(&self.id, &result))
+                let result = match &self.task {
+                    None => result,
+                    Some(handle) => server_task::for_client(&result, handle, &[]),
+                };
+                self.completed(&result)
+            }
+            Answer::ServerTask { result, id, asks } => {
+                self.completed(&server_task::for_client(result, id, &asked(asks)))
+            }
+            // Its words may name the task as the server does.
+            Answer::Error { code: code::INVALID_PARAMS, .. } if self.task.is_some() => {
+                let error = RpcError::new(code::INVALID_PARAMS, Denial::unknown_server_task().public);
+                End::ok(error_message(Some(&self.id), &error))
             }
             Answer::Error { code, message, data } => {
                 let error = RpcError { code: *code, message: message.clone(), data: data.clone() };
@@ -101,6 +115,11 @@ impl Answering {
                 End { status, message: error_message(Some(&self.id), &error) }
             }
         }
+    }
+
+    fn completed(&self, result: &RawJson) -> End {
+        let result = shape::result(self.era, result, &self.server, cache(self.method));
+        End::ok(result_message(&self.id, &result))
     }
 
     /// A modern client is told by the status, too, that a method does not exist (MCP 2026-07-28, Transports).
@@ -123,12 +142,7 @@ impl Answering {
 
     /// What a client without a session is asked: the end of this request, but not of its call.
     pub(super) fn asks(&self, questions: &[Question], state: &str) -> End {
-        let asked = questions.iter().map(|Question { key, method, params_raw: params, .. }| asking::Asked {
-            key,
-            method: *method,
-            params,
-        });
-        let asked: Vec<_> = asked.collect();
+        let asked = asked(questions);
         End::ok(result_message(&self.id, &asking::input_required(&asked, Some(state), &self.server)))
     }
 
@@ -152,4 +166,14 @@ impl Answering {
         let wanted = self.log.is_some_and(|least| message.level >= least);
         wanted.then(|| asking::log(message.level, message.logger.as_ref(), &message.data))
     }
+}
+
+/// Questions as they are written.
+fn asked(questions: &[Question]) -> Vec<asking::Asked<'_>> {
+    let asked = questions.iter().map(|Question { key, method, params_raw: params, .. }| asking::Asked {
+        key,
+        method: *method,
+        params,
+    });
+    asked.collect()
 }

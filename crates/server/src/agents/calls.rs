@@ -59,6 +59,7 @@ impl Exchange<'_> {
             }
         }
         let call = match self.endpoint {
+            _ if method.is_on_server_task() => self.of_server_task(call),
             Endpoint::All => self.aimed(call).await,
             Endpoint::Server(_) => Ok(call),
         };
@@ -72,7 +73,8 @@ impl Exchange<'_> {
             return self.fault(fault.with_id(Some(id)), method.as_str()).await;
         }
         let (client, log) = (call.meta.client, call.meta.log);
-        let answering = Answering { era, method, id, token, client, log, server, pages };
+        let task = call.meta.server_task.as_ref().map(|task| task.handle.clone());
+        let answering = Answering { era, method, id, token, client, log, server, pages, task };
         let (place, asks) = match way {
             // Of what cannot be asked nothing is kept, so nothing has to be known again.
             Way::Modern(_) if client.is_empty() && retry.state.is_none() => (None, Asks::Nobody),

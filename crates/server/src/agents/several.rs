@@ -160,6 +160,8 @@ async fn one(door: &Arc<Door>, caller: Caller, call: ToolCall) -> Result<RawJson
         }
         Some(Finished::Answered(_, Answer::Error { code, .. })) => Err(Missing::Error(code)),
         Some(Finished::Refused(refused)) => Err(Missing::Refused(refused.denial.reason)),
-        None => Err(Missing::Refused(Reason::Indeterminate)),
+        Some(Finished::Answered(_, Answer::ServerTask { .. })) | None => {
+            Err(Missing::Refused(Reason::Indeterminate))
+        }
     }
 }

@@ -17,6 +17,8 @@ mod requirements;
 #[cfg(test)]
 mod revoked;
 #[cfg(test)]
+mod server_tasks;
+#[cfg(test)]
 mod setup;
 #[cfg(test)]
 mod subscriptions;

@@ -20,6 +20,7 @@ use crate::fault::maybe_sent;
 use crate::guard::Guard;
 use crate::lane::Place;
 use crate::measure::{Measure, Unfit};
+use crate::server_task;
 use crate::speak;
 use crate::table::{Outcome, Passing, Said, Ticket};
 
@@ -227,10 +228,9 @@ impl<C: Carrier> CarriedStream<C> {
         if outcome.is_ok() {
             self.connection.served().store(true, Ordering::Release);
         }
-        let answer: Result<Answer, UpstreamFault> = outcome.and_then(|outcome| {
-            let (whom, measure) = ((self.connection.server(), speak::method(&self.forward)), &self.measure);
-            speak::answer(whom, outcome, measure.left(), measure.guard())
-        });
+        let version = self.connection.version();
+        let answer: Result<Answer, UpstreamFault> =
+            outcome.and_then(|outcome| server_task::answer(&self.forward, version, outcome, &self.measure));
         UpstreamEvent::Done(answer)
     }
 

@@ -31,6 +31,7 @@ use crate::connection::Call;
 use crate::fault::{maybe_sent, not_sent, unavailable, violation};
 use crate::lane::Place;
 use crate::measure::{Measure, Unfit};
+use crate::server_task;
 use crate::speak;
 
 /// Requests of the server during one call.
@@ -250,9 +251,8 @@ impl HttpStream {
         if let Some(wanted) = speak::wanted(&self.forward, self.session.version, &outcome) {
             return self.wanted(wanted);
         }
-        let server = &self.connection.site.server;
-        let method = speak::method(&self.forward);
-        let answer = speak::answer((server, method), outcome, self.measure.left(), self.measure.guard());
+        let (forward, version, measure) = (&self.forward, self.session.version, &self.measure);
+        let answer = server_task::answer(forward, version, outcome, measure);
         self.done(answer)
     }
 

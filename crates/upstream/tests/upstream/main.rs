@@ -26,6 +26,8 @@ mod requirements;
 #[cfg(test)]
 mod sealed;
 #[cfg(test)]
+mod server_tasks;
+#[cfg(test)]
 mod sse;
 #[cfg(test)]
 mod sse_lies;

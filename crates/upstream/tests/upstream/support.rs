@@ -205,6 +205,7 @@ impl Rig {
             wants_progress: false,
             answer_within: Duration::from_secs(30),
             client: ClientCapabilities::NONE,
+            server_task: None,
             log: None,
             lease: Lease::NoCredentialNeeded,
             deadline: Duration::from_secs(30),

@@ -46,17 +46,6 @@ KNOWN_SHORT = {
         "*/legacy-on-*/server-sse-multiple-streams",
         "*/legacy-on-*/server-sse-polling",
     ),
-    "the extension for tasks is not carried": (
-        "*/modern-on-modern/tasks-capability-negotiation",
-        "*/modern-on-modern/tasks-dispatch-and-envelope",
-        "*/modern-on-modern/tasks-lifecycle",
-        "*/modern-on-modern/tasks-mrtr-composition",
-        "*/modern-on-modern/tasks-mrtr-input",
-        "*/modern-on-modern/tasks-request-headers",
-        "*/modern-on-modern/tasks-request-state-removal",
-        "*/modern-on-modern/tasks-required-task-error",
-        "*/modern-on-modern/tasks-wire-fields",
-    ),
 }
 
 

@@ -381,7 +381,7 @@ pub(crate) static KEYS: &[Key] = &[
         "scopes",
         TextList,
         "[]",
-        "The only scopes that are ever asked for. Without any, those the server wants.",
+        "The only scopes that are ever asked for. Without any, a login asks for those the server wants, and `client_credentials` for none.",
     ),
     key(
         Auth,

@@ -110,7 +110,7 @@ async fn a_server_that_wants_a_token_gets_one_for_itself_alone() {
     let asked = tokens_asked(&peer);
     assert_eq!(asked.len(), 1, "one token is enough");
     assert_eq!(asked[0]["resource"], peer.url);
-    assert_eq!(asked[0]["scope"], "mcp:all");
+    assert!(!asked[0].contains_key("scope"), "what its server offers is not ours to ask for");
     assert!(!asked[0].contains_key("client_secret"), "it went into the header");
     let calls = peer.asked("tools/call");
     assert_eq!(calls.first().unwrap().header("authorization"), Some("Bearer access-token-1"));
@@ -198,12 +198,18 @@ async fn a_token_is_renewed_ahead_of_its_end_by_one_flight() {
 }
 
 #[tokio::test]
-async fn more_scopes_are_asked_for_together_with_those_there_are() {
-    let (_, peer, rig) = by_credentials(Knobs { call_scope: "git:write", ..Knobs::default() }).await;
+async fn no_server_chooses_scopes_for_our_own_credentials() {
+    let (authority, peer, rig) = by_credentials(Knobs { call_scope: "git:write", ..Knobs::default() }).await;
     rig.refresh().await.unwrap();
-    assert_eq!(said(&rig, "hello").await.unwrap(), "hello");
-    let scopes: Vec<String> = tokens_asked(&peer).iter().map(|asked| asked["scope"].clone()).collect();
-    assert_eq!(scopes, ["mcp:all", "mcp:all git:write"]);
+    let fault = said(&rig, "hello").await.unwrap_err();
+    assert!(fault.private.contains("wants the scopes `git:write`, which `scopes` does not name"), "{fault}");
+    assert_eq!(tokens_asked(&peer).len(), 1);
+    // Nor when it refuses the token as such.
+    let challenge = empty(401, "www-authenticate: Bearer scope=\"git:write\"\r\n");
+    authority.knobs.lock().unwrap().instead.insert("/mcp", challenge);
+    said(&rig, "hello").await.unwrap_err();
+    let asked = tokens_asked(&peer);
+    assert!(asked.len() > 1 && asked.iter().all(|asked| !asked.contains_key("scope")), "{asked:?}");
 }
 
 #[tokio::test]
@@ -291,6 +297,9 @@ async fn a_login_asks_for_what_a_call_was_refused_for() {
     let rig = rig_with(config.clone(), Arc::clone(&store));
     rig.refresh().await.unwrap();
     wants_login(&said(&rig, "hello").await.unwrap_err());
+    let writes = store.writes();
+    wants_login(&said(&rig, "hello").await.unwrap_err());
+    assert_eq!(store.writes(), writes, "the same again is not written again");
     assert_eq!(login(&config, &store).await.unwrap().scopes, "mcp:all git:write");
     assert_eq!(said(&rig, "hello").await.unwrap(), "hello");
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -96,13 +97,18 @@ fn config(transport: Transport) -> ServerConfig {
     ServerConfig { name: name(), transport, shareable: false, era: Era::Auto, limits }
 }
 
-/// A sealed store in memory.
+/// A sealed store in memory, and how often it was written.
 #[derive(Default)]
-pub(crate) struct Store(pub(crate) Mutex<BTreeMap<String, String>>);
+pub(crate) struct Store(pub(crate) Mutex<BTreeMap<String, String>>, AtomicUsize);
 
 impl Store {
     pub(crate) fn put(&self, name: &str, value: &str) {
         self.0.lock().unwrap().insert(name.to_owned(), value.to_owned());
+        self.1.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn writes(&self) -> usize {
+        self.1.load(Ordering::Relaxed)
     }
 }
 
@@ -142,7 +148,6 @@ pub(crate) fn rig(config: ServerConfig) -> Rig {
 }
 
 pub(crate) fn rig_with(config: ServerConfig, sealed: Arc<Store>) -> Rig {
-    use std::sync::atomic::{AtomicU32, Ordering};
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let unique = format!("upstream-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
     let work_dir = std::env::temp_dir().join(unique);

@@ -207,7 +207,7 @@ impl OauthClient {
             .map_err(|what| OauthFault::Described { address: kept.issuer.clone(), what })?;
         let authorization = authorization_server(&self.fetcher, &issuer).await?;
         let found = Found { authorization: &authorization, resource: &kept.resource };
-        self.renew(kept, &found, kept.scopes.clone()).await
+        self.renew(kept, &found).await
     }
 
     async fn get_another(&self, refused: &Refused) -> Result<(), OauthFault> {
@@ -228,19 +228,19 @@ impl OauthClient {
         let discovered = self.discover(Some(&refused.challenge)).await?;
         // Another issuer: what we have is not for it.
         let kept = kept.filter(|kept| kept.issuer == discovered.authorization.issuer);
-        let scopes = self.scopes(Some(&refused.challenge), &discovered);
         let found = Found { authorization: &discovered.authorization, resource: &discovered.resource };
         match kept {
-            Some(kept) => self.renew(kept, &found, scopes.union(&kept.scopes)).await,
+            Some(kept) => self.renew(kept, &found).await,
             None if self.settings.wants_person() => {
                 self.drop_tokens(None).await?;
                 Err(self.login("it has moved to another authorization server"))
             }
-            None => self.fetch(&found, scopes).await,
+            None => self.fetch(&found).await,
         }
     }
 
-    /// The token is good and not enough: one for everything asked so far and for this is got, or a person has to.
+    /// The token is good and not enough: a person has to log in for everything asked so far and for this. Our own
+    /// credentials are not lent to what a server says it wants.
     async fn step_up(&self, kept: Option<&Kept>, challenge: &Challenge) -> Result<(), OauthFault> {
         let asked = kept.map(|kept| kept.scopes.clone()).unwrap_or_default();
         let all = asked.union(challenge.scopes.as_ref().unwrap_or(&asked));
@@ -249,24 +249,20 @@ impl OauthClient {
                 "its token has all that it asked for, and it forbids this (403)".to_owned(),
             ));
         }
-        if self.settings.scopes.is_some() {
+        if self.settings.scopes.is_some() || !self.settings.wants_person() {
             return Err(OauthFault::Machine(format!(
                 "it wants the scopes `{all}`, which `scopes` does not name"
             )));
         }
-        if self.settings.wants_person() {
-            if let Some(kept) = kept {
-                self.replace(kept, Kept { wanted: all, ..kept.clone() }).await?;
-            }
-            return Err(self.login("it wants more scopes than its login has"));
+        // Each refusal is told; what is kept changes only with what is wanted.
+        if let Some(kept) = kept.filter(|kept| !kept.wanted.covers(&all)) {
+            self.replace(kept, Kept { wanted: all, ..kept.clone() }).await?;
         }
-        let discovered = self.discover(Some(challenge)).await?;
-        let found = Found { authorization: &discovered.authorization, resource: &discovered.resource };
-        self.fetch(&found, all).await
+        Err(self.login("it wants more scopes than its login has"))
     }
 
     /// By the refresh token, or with our own credentials.
-    async fn renew(&self, kept: &Kept, found: &Found<'_>, scopes: Scopes) -> Result<(), OauthFault> {
+    async fn renew(&self, kept: &Kept, found: &Found<'_>) -> Result<(), OauthFault> {
         if let Some(refresh) = &kept.refresh {
             match self.refresh(kept, refresh, found).await {
                 Ok(()) => return Ok(()),
@@ -277,7 +273,7 @@ impl OauthClient {
             }
         }
         if !self.settings.wants_person() {
-            return self.fetch(found, scopes).await;
+            return self.fetch(found).await;
         }
         self.drop_tokens(Some(kept)).await?;
         Err(self.login("its login is not taken any more"))
@@ -296,8 +292,9 @@ impl OauthClient {
         self.replace(kept, next).await
     }
 
-    /// With our own credentials (RFC 6749 §4.4).
-    pub(super) async fn fetch(&self, found: &Found<'_>, scopes: Scopes) -> Result<(), OauthFault> {
+    /// With our own credentials (RFC 6749 §4.4): only for the scopes that the operator says.
+    pub(super) async fn fetch(&self, found: &Found<'_>) -> Result<(), OauthFault> {
+        let scopes = self.settings.scopes.clone().unwrap_or_default();
         let identity = self.own_identity(found.authorization)?;
         let scope = scopes.to_string();
         let mut fields = vec![("grant_type", "client_credentials"), ("resource", found.resource)];
@@ -353,9 +350,9 @@ impl OauthClient {
         discover(&self.fetcher, &self.address, challenge, self.settings.config.issuer.as_deref()).await
     }
 
-    /// What to ask for: what the operator says, else what the challenge says, else what the server says it has.
-    pub(super) fn scopes(&self, challenge: Option<&Challenge>, discovered: &Discovered) -> Scopes {
-        let challenged = challenge.and_then(|challenge| challenge.scopes.clone());
+    /// What a login asks for: what the operator says, else what the challenge says, else what the server says it has.
+    pub(super) fn scopes(&self, challenge: &Challenge, discovered: &Discovered) -> Scopes {
+        let challenged = challenge.scopes.clone();
         let chosen =
             self.settings.scopes.clone().or(challenged).or_else(|| discovered.scopes_supported.clone());
         chosen.unwrap_or_default()

@@ -109,13 +109,13 @@ impl Login {
         let discovered = client.discover(Some(&challenge)).await?;
         let authorization = &discovered.authorization;
         let found = Found { authorization, resource: &discovered.resource };
-        let scopes = client.scopes(Some(&challenge), &discovered);
         if !client.settings.wants_person() {
-            client.fetch(&found, scopes).await?;
+            client.fetch(&found).await?;
         } else {
             let wanted =
                 before.map(|token| token.kept.clone()).filter(|kept| kept.issuer == authorization.issuer);
             let wanted = wanted.map(|kept| kept.wanted).unwrap_or_default();
+            let scopes = client.scopes(&challenge, &discovered);
             let scopes = self.with_offline(scopes.union(&wanted), &discovered);
             self.ask(&found, scopes, show).await?;
         }

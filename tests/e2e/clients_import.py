@@ -558,10 +558,11 @@ def as_shown(binary, directory):
     asked.type("y\n")
     code, _ = asked.ended()
     report = json.loads(out.read_text())
-    lib.require(code == 0 and report["then"]["certified"] == ["s__steady"], f"{code}: {report}")
+    asks = [f"s__mcp:{method}" for method in ("elicitation/create", "roots/list", "sampling/createMessage")]
+    lib.require(code == 0 and report["then"]["certified"] == [*asks, "s__steady"], f"{code}: {report}")
     lib.require("s__moving stays in quarantine: it changed" in asked.shown, asked.shown)
     tools = {one["tool"]: one["usable"] for one in json.loads(person.must("tools", "list", "--output", "json"))["tools"]}
-    lib.require(tools == {"s__steady": True, "s__moving": False}, tools)
+    lib.require(tools == {**dict.fromkeys(asks, True), "s__steady": True, "s__moving": False}, tools)
     daemon.stop()
 
 

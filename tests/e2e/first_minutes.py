@@ -28,6 +28,9 @@ def rmcp_client():
     """The client on the Rust SDK, as scripts/test built it."""
     return lib.TEST / "rmcp" / "debug" / "rmcp-client"
 
+# What a server lists to clients with roots alone. `import` is no such client, so that no person has seen it when one comes.
+LATER = {"everything__get-roots-list"}
+
 
 class Inspector(clients_of_run.Inspector):
     """The Inspector's command line with the servers in a file, as people give them to it: `--config` is its own word."""
@@ -122,8 +125,9 @@ class Person:
         whose results are secrets."""
         listed = json.loads(self.must("tools", "list", "--server", server, "--output", "json"))["tools"]
         hidden = [tool for tool in listed if tool["status"] != "certified" or tool["returns_secrets"]]
-        lib.require(all(tool["flags"] or tool["risk"] == "privileged" or tool["returns_secrets"] for tool in hidden),
-                    f"hidden without a reason: {hidden}")
+        known = [tool for tool in hidden if tool["tool"] not in LATER]
+        lib.require(all(tool["flags"] or tool["risk"] == "privileged" or tool["returns_secrets"] for tool in known),
+                    f"hidden without a reason: {known}")
         return {tool["tool"].split("__", 1)[1] for tool in hidden}
 
     def daemons(self):

@@ -108,7 +108,7 @@ impl Lane {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn touch(&self) {
+    pub(crate) fn touch(&self) {
         *self.last_used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
@@ -259,7 +259,7 @@ impl Lane {
     }
 
     /// How long ago the lane was last used; `None` while calls are open.
-    fn idle_for(&self) -> Option<Duration> {
+    pub(crate) fn idle_for(&self) -> Option<Duration> {
         let idle = self.open.load(Ordering::Acquire) == 0;
         idle.then(|| self.last_used.lock().unwrap_or_else(PoisonError::into_inner).elapsed())
     }

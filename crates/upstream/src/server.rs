@@ -24,6 +24,9 @@ use crate::lane::{Lane, LaneKey};
 use crate::stdio::{Launch, StdioConnection};
 use crate::whole::Whole;
 
+/// Lanes of one agent, which are as many as kinds of clients it shows: the others are for others.
+const AGENT_LANES_MAX: usize = 4;
+
 /// One server.
 pub(crate) struct Server {
     pub(crate) config: ServerConfig,
@@ -58,7 +61,8 @@ struct Lanes {
 
 impl Server {
     pub(crate) fn new(config: ServerConfig, means: Means, http: Option<http::Sites>) -> Self {
-        let (one_refresh, whole) = (tokio::sync::Mutex::new(()), Whole::new(Arc::clone(&means.observer)));
+        let (one_refresh, whole) =
+            (tokio::sync::Mutex::new(()), Whole::new(Arc::clone(&means.observer), &config.limits));
         let (ears, begun) = (Ears::default(), watch::Sender::new(0));
         Self { config, means, whole, http, lanes: Mutex::default(), one_refresh, ears, begun }
     }
@@ -114,7 +118,12 @@ impl Server {
             return Err(unavailable(&self.config.name, "callgate is shutting down"));
         }
         if let Some(lane) = lanes.by_key.get(&key) {
+            // Who is given it is about to use it.
+            lane.touch();
             return Ok(Arc::clone(lane));
+        }
+        if let LaneKey::Agent(agent, _) = &key {
+            self.make_room(&mut lanes, agent)?;
         }
         let max = self.config.limits.lanes_max;
         if lanes.by_key.len() >= max {
@@ -126,6 +135,29 @@ impl Server {
         let lane = Arc::new(Lane::new(key.clone()));
         lanes.by_key.insert(key, Arc::clone(&lane));
         Ok(lane)
+    }
+
+    /// Ends the lane of an agent that was unused longest when it has as many as it may have.
+    ///
+    /// # Errors
+    /// `limit_exceeded` when all of them are in use.
+    fn make_room(&self, lanes: &mut Lanes, agent: &AgentId) -> Result<(), UpstreamFault> {
+        let own = || lanes.by_key.values().filter(|lane| lane.key().is_of(agent));
+        if own().count() < AGENT_LANES_MAX {
+            return Ok(());
+        }
+        let idle = own().filter(|lane| !self.ears.any(lane.key()));
+        let idle = idle.filter_map(|lane| Some((lane.idle_for()?, lane.key().clone())));
+        let Some((_, oldest)) = idle.max_by_key(|(idle, _)| *idle) else {
+            let text = format!(
+                "the agent uses it with {AGENT_LANES_MAX} kinds of clients already; try again when one of them is done"
+            );
+            return Err(not_sent(Reason::LimitExceeded, &self.config.name, text));
+        };
+        if let Some(lane) = lanes.by_key.remove(&oldest) {
+            tokio::spawn(async move { lane.end(Reason::Cancelled).await });
+        }
+        Ok(())
     }
 
     /// A new connection that has listed and reported its tools.

@@ -149,6 +149,46 @@ async fn each_kind_of_client_has_a_session_of_its_own_and_all_end_with_the_agent
 }
 
 #[tokio::test]
+async fn an_agent_has_few_sessions_however_many_kinds_of_clients_it_shows() {
+    let peer = Peer::start(legacy(|seen| match seen.tool() {
+        "query" => events(&[]),
+        _ => json(200, "", &said(seen, "hi")),
+    }))
+    .await;
+    let rig = rig(site(peer.url.clone()));
+    rig.refresh().await.unwrap();
+    let call = |tool, client| Forward { client, ..rig.call(tool, "{}") };
+    let kinds = [
+        ClientCapabilities::NONE,
+        ClientCapabilities::ROOTS,
+        ClientCapabilities::SAMPLING,
+        ClientCapabilities::ELICIT_FORM,
+    ];
+    let (one_more, another) = (able(), ClientCapabilities::ELICIT_URL);
+    for client in kinds {
+        rig.run(call("echo", client)).await.unwrap();
+    }
+    rig.run(call("echo", ClientCapabilities::NONE)).await.unwrap();
+    rig.run(call("echo", one_more)).await.unwrap();
+    let ended = peer
+        .wait(|seen| seen.http_method == "DELETE" && seen.header("mcp-session-id") != Some("session-1"))
+        .await;
+    assert_eq!(ended.header("mcp-session-id"), Some("session-3"), "the one that was unused longest");
+    let mut open = Vec::new();
+    for client in
+        [ClientCapabilities::NONE, ClientCapabilities::SAMPLING, ClientCapabilities::ELICIT_FORM, one_more]
+    {
+        open.push(rig.open(call("query", client)).await.unwrap());
+    }
+    let fault = rig.run(call("echo", another)).await.unwrap_err();
+    assert_eq!((fault.reason, fault.sent), (Reason::LimitExceeded, Sent::No), "{fault}");
+    let other = Forward { agent: agent("b"), ..call("echo", another) };
+    assert_eq!(text(&rig.run(other).await.unwrap()), "hi");
+    drop(open.pop());
+    assert_eq!(text(&rig.run(call("echo", another)).await.unwrap()), "hi");
+}
+
+#[tokio::test]
 async fn a_server_that_agents_share_is_told_of_no_client() {
     let peer = Peer::start(asking(&[ELICIT])).await;
     let mut config = site(peer.url.clone());

@@ -23,9 +23,10 @@ impl DefinitionObserver for Admin {
 
 impl Admin {
     async fn take_listing(&self, server: &ServerName, offered: Offered) -> Result<(), Fault> {
-        let turn = self.turn().await;
+        // A large list takes its time to read: nobody who revokes something waits for it.
         let listing = Listing::read(&offered.tools, &offered.methods);
         self.keep_refused(server, &listing);
+        let turn = self.turn().await;
         let current = self.current();
         let observation = observe(&current.catalog, server, &listing.definitions, self.ports.clock.now());
         if observation.changes.is_empty() {

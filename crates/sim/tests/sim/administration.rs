@@ -1,6 +1,8 @@
 //! What operators and servers change: whole, in order, recorded, and in force when it is acknowledged.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use admin::{AdminError, CertifyNamed, NewAgent, NewLocalAgent, Shown, StartFault};
@@ -9,6 +11,7 @@ use ledger::{Body, Outcome};
 use model::denial::Reason;
 use model::digest::Digest;
 use model::tool::Risk;
+use ports::definitions::{DefinitionObserver, Offered};
 use ports::identity::{LocalPeer, Presented};
 use ports::secret::Secret;
 use sim::store::DiskFault;
@@ -421,4 +424,29 @@ fn a_new_process_has_what_was_acknowledged() {
         assert_eq!(refused.denial.reason, Reason::UnknownTool);
         at_peace(&world, &node);
     });
+}
+
+#[test]
+fn a_list_is_read_before_its_turn() {
+    run(async {
+        let world = world(8);
+        let node = ready(&world, Knobs::quiet(1)).await;
+        let offered =
+            Offered { tools: vec![sim::servers::raw(r#"{"name":7}"#).unwrap()], methods: Vec::new() };
+        let alpha = server("alpha");
+        // Has its turn, and does not end it before this test waits.
+        let mut change = Box::pin(node.admin.load_policies(policies(POLICY)));
+        assert!(polled(change.as_mut()).is_pending());
+        let mut observed = node.admin.observed(&alpha, offered);
+        assert!(polled(observed.as_mut()).is_pending());
+        assert_eq!(node.admin.refused_definitions(&alpha).len(), 1, "it was read");
+        change.await.unwrap();
+        observed.await.unwrap();
+        at_peace(&world, &node);
+    });
+}
+
+/// Once, by hand.
+fn polled<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
 }

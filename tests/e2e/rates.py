@@ -4,6 +4,7 @@
 """
 
 import argparse
+import contextlib
 import json
 import pathlib
 
@@ -13,6 +14,8 @@ from gate import PERMIT_ALL, Gate
 from lib import require
 
 CALLS, OTHERS, FLOOD = 40, 20, 300
+# Streams that one agent may have open.
+STREAMS = 64
 FORBID = """
 @id("test.words")
 forbid (principal, action == plain::Action::"echo", resource)
@@ -47,6 +50,14 @@ def check(results, gate):
             require("limit_exceeded" in last and "try again in" in last, f"{replies[-1]!r}")
         with results.check(f"others-are-not-disturbed/{name}"):
             ok_text(bob.call("plain__echo", {"text": "bob"}), "echo: bob")
+    with results.check("streams-beyond-the-most-are-refused"), contextlib.ExitStack() as open_ones:
+        door = gate.door(gate.add_agent("listener"))
+        for _ in range(STREAMS):
+            stream = open_ones.enter_context(contextlib.closing(door.listen({"toolsListChanged": True})))
+            require(stream.status == 200, stream.status)
+        for _ in range(3):
+            reply = door.modern("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
+            require(reply.status == 429, f"{reply!r}")
     with results.check("what-was-refused-is-counted-by-agent"):
         gate.restart()
         counted = {}
@@ -57,6 +68,7 @@ def check(results, gate):
         for name, (_, most) in floods(gate.door()).items():
             found = counted.get(f"limit_exceeded:flood-{name}", 0)
             require(FLOOD - most - most // 2 <= found < FLOOD, f"{name}: {found} of {counted}")
+        require(counted.get("limit_exceeded:listener") == 3, f"streams: {counted}")
 
 
 def main():

@@ -109,7 +109,8 @@ impl Exchange<'_> {
         let (code, text) = (denial.reason.code(), denial.public.clone());
         if denial.reason == Reason::LimitExceeded {
             // A client that tries again and again fills no record.
-            self.face.door.noise().count(denial.reason, self.face.door.ports());
+            let (door, agent) = (&self.face.door, &self.caller.principal().agent);
+            door.noise().count_of(denial.reason, agent, door.ports());
             return reply::refusal(429, code, &text);
         }
         match self.recorded(method, denial).await {

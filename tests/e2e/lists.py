@@ -23,6 +23,10 @@ FORBID_TWO = """
 @id("test.two")
 forbid (principal, action in Callgate::Action::"server:two", resource);
 """
+UNLISTED = """
+@id("test.unlisted")
+forbid (principal, action == one::Action::"mcp:{method}", resource);
+"""
 LISTS = {"prompts/list": "prompts", "resources/list": "resources", "resources/templates/list": "resourceTemplates"}
 
 
@@ -157,6 +161,37 @@ def check_all_servers(results, world):
         require([e["server"] for e in intents[-2:]] in (["one", "two"], ["two", "one"]), intents[-2:])
 
 
+def check_unlisted(results, world):
+    """A server that may be read from and not listed might have a URI that another lists: nobody reads it there."""
+    servers = {name: {"command": world.paged(name)} for name in ("one", "two")}
+    for method, uri in (("resources/list", "note://two/4"), ("resources/templates/list", "two://of/ada")):
+        world.gate.write(servers, PERMIT_ALL + UNLISTED.format(method=method))
+        world.gate.restart()
+        for era, ask in eras(world.door).items():
+            with results.check(f"unlisted/a-uri-that-may-be-its-own-is-refused/{method}/{era}"):
+                read = [e for e in world.journal("two") if e["method"] == "resources/read"]
+                reply = ask("resources/read", {"uri": uri})
+                error_is(reply, 200, -32602)
+                words = f"you may not ask `one` for its `{method}`"
+                require(words in reply.error()["message"] and "/mcp/NAME" in reply.error()["message"], f"{reply!r}")
+                require([e for e in world.journal("two") if e["method"] == "resources/read"] == read, "it was read")
+        with results.check(f"unlisted/its-own-door-reads-it/{method}"):
+            reply = world.door.at("/mcp/two").modern("resources/read", {"uri": uri})
+            require(reply.result() is not None, f"{reply!r}")
+
+
+def check_large(results, world):
+    """A list that is larger than what one request looks through is none that was looked through."""
+    servers = {"one": {"command": world.paged("one")}, "two": {"command": world.paged("two", "--padding", str(1 << 20))}}
+    world.gate.write(servers, PERMIT_ALL)
+    world.gate.restart()
+    for era, ask in eras(world.door).items():
+        with results.check(f"large/a-uri-that-may-be-its-own-is-refused/{era}"):
+            reply = ask("resources/read", {"uri": "note://one/0"}, seconds=30)
+            error_is(reply, 200, -32602)
+            require("did not answer (limit_exceeded)" in reply.error()["message"], f"{reply!r}")
+
+
 def check_slow(results, world):
     """A slow or dead server is left out, seen, in bounded time; nobody waits for it."""
     servers = {"one": {"command": world.paged("one")}, "two": {"command": world.paged("two")},
@@ -229,6 +264,8 @@ def main():
     check_one_server(results, world)
     check_all_servers(results, world)
     check_bound(results, world)
+    check_unlisted(results, world)
+    check_large(results, world)
     check_slow(results, world)
     results.add("stops-cleanly", world.gate.stop() == 0, world.gate.output()[-1500:])
     return results.finish(options.json)

@@ -123,6 +123,18 @@ impl Door {
         servers
     }
 
+    /// Those of these servers that have resources, but of which this caller may not ask for this list: what is theirs
+    /// cannot be told.
+    #[must_use]
+    pub fn unlisted(&self, caller: &Caller, list: Method, servers: &[ServerName]) -> Vec<ServerName> {
+        let may = self.servers_with(caller, list);
+        let has = |server: &ServerName| {
+            let mut records = caller.snapshot.catalog.of_server(server).filter(|record| record.present);
+            records.any(|record| Method::of(&record.name.tool).is_some_and(Method::of_resources))
+        };
+        servers.iter().filter(|server| !may.contains(server) && has(server)).cloned().collect()
+    }
+
     fn operations(&self, caller: &Caller) -> Vec<(ServerName, Method)> {
         let Ok(task) = Task::implicit(&caller.principal.agent) else { return Vec::new() };
         let view = self.views.of(&caller.snapshot, &caller.principal, &task);

@@ -1,5 +1,9 @@
 //! Whether a URI is of a template (RFC 6570). Must never take longer than the product of their lengths.
 
+/// Longest template that is looked at.
+pub const BYTES_MAX: usize = 1024;
+/// Longest URI that is looked at: as long as one may be that is read.
+pub const URI_BYTES_MAX: usize = 8192;
 /// Most expressions of a template that is looked at.
 const EXPRESSIONS_MAX: usize = 32;
 
@@ -19,6 +23,9 @@ enum Piece<'a> {
 /// path segment, and anything; the other operators add something that begins with their own sign, or nothing.
 #[must_use]
 pub fn matches(template: &str, uri: &str) -> bool {
+    if template.len() > BYTES_MAX || uri.len() > URI_BYTES_MAX {
+        return false;
+    }
     let Some(pieces) = pieces(template) else { return false };
     let uri = uri.as_bytes();
     // Where the pieces so far can end.
@@ -121,6 +128,14 @@ mod tests {
         ] {
             assert_eq!(matches(template, uri), expected, "{template} {uri}");
         }
+    }
+
+    #[test]
+    fn what_is_too_long_is_of_none() {
+        let (longest, text) = ("a".repeat(BYTES_MAX), "a".repeat(URI_BYTES_MAX));
+        assert!(matches(&longest, &longest) && matches("a{+x}", &text));
+        let longer = format!("{longest}a");
+        assert!(!matches(&longer, &longer) && !matches("a{+x}", &format!("{text}a")));
     }
 
     proptest! {

@@ -115,6 +115,12 @@ impl Method {
         matches!(self, Self::GetServerTask | Self::UpdateServerTask | Self::CancelServerTask)
     }
 
+    /// Whether only a server that has resources answers it.
+    #[must_use]
+    pub const fn of_resources(self) -> bool {
+        matches!(self, Self::ListResources | Self::ListTemplates | Self::ReadResource | Self::Subscribe)
+    }
+
     /// The name it has in the registry, beside the tools of its server; `None` for `tools/call`.
     #[must_use]
     pub fn operation(self) -> Option<ToolName> {

@@ -1,7 +1,9 @@
-"""An upstream whose lists come in pages. Standard library only: `paged.py NAME [--journal FILE] [--pages N] [--slow SECONDS]`.
+"""An upstream whose lists come in pages. Standard library only: `paged.py NAME [--journal FILE] [--pages N] [--padding BYTES]
+[--slow SECONDS]`.
 
 Speaks the revisions with sessions over stdio. Its cursors are odd on purpose: the first is empty. Each request that is
-no call of the protocol's own is one line in the journal. With `--slow` its lists take that long.
+no call of the protocol's own is one line in the journal. With `--slow` its lists take that long; with `--padding`
+its resources have titles that long.
 """
 
 import argparse
@@ -19,6 +21,7 @@ class Server:
 
     def __init__(self, options):
         self.name, self.pages, self.slow = options.name, options.pages, options.slow
+        self.padding = {"title": "x" * options.padding} if options.padding else {}
         self.journal = open(options.journal, "ab", buffering=0) if options.journal else None
 
     def prompts(self):
@@ -27,7 +30,7 @@ class Server:
         return [*plain, {"name": "same", "title": "Everybody has it"}, {"name": f"{self.name} says: ¡hola! " + "x" * 60}]
 
     def resources(self):
-        own = [{"uri": f"note://{self.name}/{n}", "name": f"note {n}"} for n in range(self.pages * PER_PAGE - 1)]
+        own = [{"uri": f"note://{self.name}/{n}", "name": f"note {n}", **self.padding} for n in range(self.pages * PER_PAGE - 1)]
         return [*own, {"uri": "note://everybody", "name": "the same at all"}]
 
     def templates(self):
@@ -70,6 +73,7 @@ def main():
     options.add_argument("name")
     options.add_argument("--journal", type=pathlib.Path)
     options.add_argument("--pages", type=int, default=3)
+    options.add_argument("--padding", type=int, default=0)
     options.add_argument("--slow", type=float, default=0)
     server = Server(options.parse_args())
     for line in sys.stdin.buffer:

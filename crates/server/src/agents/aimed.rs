@@ -1,6 +1,8 @@
 //! Finds the server that a request at the door of all servers is for (ADR 0024). Must never guess: what could be for two,
 //! or may be for one that did not answer, is refused.
 
+use std::sync::Arc;
+
 use mcp::edit;
 use mcp::fault::ProtocolFault;
 use mcp::template;
@@ -12,6 +14,7 @@ use registry::names::{self, PromptName};
 
 use super::Exchange;
 use super::cursors::with_arguments;
+use super::several::{Budget, Missing};
 
 /// Longest piece of a name or URI that an answer repeats.
 const SHOWN_CHARS_MAX: usize = 200;
@@ -35,17 +38,11 @@ impl Looked {
         }
     }
 
-    fn is_in(self, text: &str, items: &[RawJson]) -> bool {
-        let member = match self {
-            Self::Resource => "uri",
-            Self::Template | Self::Made => "uriTemplate",
-        };
-        items.iter().filter_map(|item| edit::member(item, member)).filter_map(|leaf| edit::text(&leaf)).any(
-            |listed| match self {
-                Self::Resource | Self::Template => listed == text,
-                Self::Made => template::matches(&listed, text),
-            },
-        )
+    fn is_in(self, text: &str, listed: &[String]) -> bool {
+        listed.iter().any(|listed| match self {
+            Self::Resource | Self::Template => listed == text,
+            Self::Made => template::matches(listed, text),
+        })
     }
 }
 
@@ -130,9 +127,9 @@ impl Exchange<'_> {
         if !self.face.door.servers_with(&self.caller, list).contains(server) {
             return None;
         }
-        let (_, listed) = self.all_items(list, std::slice::from_ref(server)).await.pop()?;
-        let listed: Vec<String> =
-            listed.ok()?.iter().filter_map(|item| edit::text(&edit::member(item, "name")?)).collect();
+        let budget = Arc::new(Budget::default());
+        let (_, listed) = self.all_listed(list, std::slice::from_ref(server), &budget).await.pop()?;
+        let listed = listed.ok()?;
         let plain = listed.iter().find(|listed| *listed == own);
         plain.or_else(|| listed.iter().find(|listed| names::of_prompt(server, listed) == name)).cloned()
     }
@@ -147,25 +144,22 @@ impl Exchange<'_> {
         if let [only] = servers {
             return Ok(only.clone());
         }
+        if uri.len() > template::URI_BYTES_MAX {
+            return Err(about(uri, "it is too long to be looked for"));
+        }
+        let budget = Arc::new(Budget::default());
         let mut lists: Vec<(Method, Vec<_>)> = Vec::new();
         for look in looked {
             let list = look.list();
             if !lists.iter().any(|(known, _)| *known == list) {
-                let may = self.face.door.servers_with(&self.caller, list);
-                let may: Vec<_> = may.into_iter().filter(|server| servers.contains(server)).collect();
-                lists.push((list, self.all_items(list, &may).await));
+                lists.push((list, self.whole_lists(uri, list, servers, &budget).await?));
             }
             let Some((_, lists)) = lists.iter().find(|(known, _)| *known == list) else { continue };
-            if let Some((silent, _)) = lists.iter().find(|(_, items)| items.is_err()) {
-                return Err(about(
-                    uri,
-                    &format!("whose it is cannot be told, for `{silent}` did not answer"),
-                ));
-            }
-            let has =
-                |items: &Result<Vec<RawJson>, _>| items.as_ref().is_ok_and(|items| look.is_in(uri, items));
-            let found: Vec<_> =
-                lists.iter().filter(|(_, items)| has(items)).map(|(server, _)| server).collect();
+            let found: Vec<_> = lists
+                .iter()
+                .filter(|(_, listed)| look.is_in(uri, listed))
+                .map(|(server, _)| server)
+                .collect();
             match found.as_slice() {
                 [] => {}
                 [only] => return Ok((*only).clone()),
@@ -176,6 +170,30 @@ impl Exchange<'_> {
             }
         }
         Err(about(uri, "no server here lists it"))
+    }
+
+    /// What each server lists. A server of which it cannot be known might have the URI, whoever else lists it.
+    async fn whole_lists(
+        &self,
+        uri: &str,
+        list: Method,
+        servers: &[ServerName],
+        budget: &Arc<Budget>,
+    ) -> Result<Vec<(ServerName, Vec<String>)>, ProtocolFault> {
+        let untold = |why: String| about(uri, &format!("whose it is cannot be told, for {why}"));
+        let door = &self.face.door;
+        if let Some(hidden) = door.unlisted(&self.caller, list, servers).first() {
+            return Err(untold(format!("you may not ask `{hidden}` for its `{}`", list.as_str())));
+        }
+        let may = door.servers_with(&self.caller, list);
+        let may: Vec<_> = may.into_iter().filter(|server| servers.contains(server)).collect();
+        let mut lists = Vec::with_capacity(may.len());
+        for (server, listed) in self.all_listed(list, &may, budget).await {
+            let silent = |missing: Missing| untold(format!("`{server}` did not answer ({})", missing.code()));
+            let listed = listed.map_err(silent)?;
+            lists.push((server, listed));
+        }
+        Ok(lists)
     }
 }
 

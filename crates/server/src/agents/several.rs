@@ -1,13 +1,16 @@
 //! Asks several servers at once, each through the door as a call of its own. Must never wait for a slow one longer than
-//! the time it is given, nor leave what it began running without an end.
+//! the time it is given, nor leave what it began running without an end, nor keep more of their lists than it looks for.
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use call::{Caller, Door, Finished};
+use mcp::edit;
 use mcp::merge::items;
 use mcp::page::{self, Next};
+use mcp::template;
 use model::call::{CallMeta, Endpoint, ToolCall};
 use model::denial::Reason;
 use model::ids::ServerName;
@@ -25,6 +28,54 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 const GIVEN_UP_AFTER: Duration = Duration::from_secs(30);
 /// Most pages of one server's list that are looked through.
 const PAGES_MAX: usize = 64;
+/// Most bytes of pages that are looked through for one request, of all servers and lists together.
+const BYTES_MAX: usize = 4 << 20;
+/// Most items of them.
+const ITEMS_MAX: usize = 5000;
+/// Most URI templates among these: each is tried.
+const TEMPLATES_MAX: usize = 256;
+
+/// What may still be looked through for one request.
+pub(super) struct Budget {
+    bytes: AtomicUsize,
+    items: AtomicUsize,
+    templates: AtomicUsize,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { bytes: BYTES_MAX.into(), items: ITEMS_MAX.into(), templates: TEMPLATES_MAX.into() }
+    }
+}
+
+impl Budget {
+    fn take(left: &AtomicUsize, count: usize) -> Result<(), Missing> {
+        let taken = left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(count));
+        taken.map(drop).map_err(|_| Missing::Refused(Reason::LimitExceeded))
+    }
+
+    /// What a page lists is looked for by. All else of it is let go at once.
+    fn texts(&self, method: Method, page: &RawJson) -> Result<Vec<String>, Missing> {
+        Self::take(&self.bytes, page.as_bytes().len())?;
+        let items = items(method, page);
+        Self::take(&self.items, items.len())?;
+        let name = match method {
+            Method::ListResources => "uri",
+            Method::ListTemplates => "uriTemplate",
+            _ => "name",
+        };
+        let texts = items.iter().filter_map(|item| edit::text(&edit::member(item, name)?));
+        let texts: Vec<String> = texts.collect();
+        if method == Method::ListTemplates {
+            Self::take(&self.templates, texts.len())?;
+            // One that is not tried might be the one that is meant.
+            if texts.iter().any(|text| text.len() > template::BYTES_MAX) {
+                return Err(Missing::Refused(Reason::LimitExceeded));
+            }
+        }
+        Ok(texts)
+    }
+}
 
 /// Why a server's answer is missing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,12 +112,17 @@ impl Exchange<'_> {
         in_time(calls.into_iter().map(work)).await
     }
 
-    /// The whole list of each server, as far as it can be had in time.
-    pub(super) async fn all_items(&self, method: Method, servers: &[ServerName]) -> Answers<Vec<RawJson>> {
+    /// What the whole list of each server names, as far as it can be had in time and within the budget.
+    pub(super) async fn all_listed(
+        &self,
+        method: Method,
+        servers: &[ServerName],
+        budget: &Arc<Budget>,
+    ) -> Answers<Vec<String>> {
         let work = |server: &ServerName| {
             let (door, caller) = (Arc::clone(&self.face.door), self.caller.clone());
-            let asked = server.clone();
-            (server.clone(), async move { whole(&door, &caller, method, &asked).await })
+            let (asked, budget) = (server.clone(), Arc::clone(budget));
+            (server.clone(), async move { whole(&door, &caller, (method, &asked), &budget).await })
         };
         in_time(servers.iter().map(work)).await
     }
@@ -115,16 +171,16 @@ pub(super) fn page_of(method: Method, server: &ServerName, cursor: Option<&str>)
 async fn whole(
     door: &Arc<Door>,
     caller: &Caller,
-    method: Method,
-    server: &ServerName,
-) -> Result<Vec<RawJson>, Missing> {
+    (method, server): (Method, &ServerName),
+    budget: &Budget,
+) -> Result<Vec<String>, Missing> {
     let until = Instant::now() + ANSWERS_WITHIN;
     let (mut all, mut cursor) = (Vec::new(), None);
     for _ in 0..PAGES_MAX {
         let call = page_of(method, server, cursor.as_deref());
         let call = call.ok_or(Missing::Refused(Reason::UpstreamViolation))?;
         let page = one(door, caller.clone(), call).await?;
-        all.extend(items(method, &page));
+        all.extend(budget.texts(method, &page)?);
         cursor = match page::next(&page) {
             Next::End => return Ok(all),
             Next::At(cursor) => Some(cursor),
@@ -163,5 +219,60 @@ async fn one(door: &Arc<Door>, caller: Caller, call: ToolCall) -> Result<RawJson
         Some(Finished::Answered(_, Answer::ServerTask { .. })) | None => {
             Err(Missing::Refused(Reason::Indeterminate))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::limits::JsonLimits;
+
+    use super::*;
+
+    const TOO_MUCH: Missing = Missing::Refused(Reason::LimitExceeded);
+
+    fn page(name: &str, items: &str) -> RawJson {
+        let text = format!(r#"{{"{name}":[{items}]}}"#);
+        RawJson::parse(text.into_bytes().into(), &JsonLimits::UPSTREAM).unwrap().0
+    }
+
+    #[test]
+    fn what_is_kept_of_a_page_is_what_is_looked_for() {
+        let budget = Budget::default();
+        let long = "x".repeat(100_000);
+        let found =
+            page("resources", &format!(r#"{{"uri":"a:b","name":"n","title":"{long}"}},{{"uri":7}},9"#));
+        assert_eq!(budget.texts(Method::ListResources, &found), Ok(vec!["a:b".to_owned()]));
+        let found = page("resourceTemplates", r#"{"uriTemplate":"a:{x}","name":"n"}"#);
+        assert_eq!(budget.texts(Method::ListTemplates, &found), Ok(vec!["a:{x}".to_owned()]));
+        let found = page("prompts", r#"{"name":"n"}"#);
+        assert_eq!(budget.texts(Method::ListPrompts, &found), Ok(vec!["n".to_owned()]));
+    }
+
+    #[test]
+    fn pages_of_all_servers_and_lists_share_one_budget() {
+        let padded = page("prompts", &format!(r#"{{"name":"n","title":"{}"}}"#, "x".repeat(1 << 20)));
+        let budget = Budget::default();
+        for _ in 0..3 {
+            assert!(budget.texts(Method::ListPrompts, &padded).is_ok());
+        }
+        assert_eq!(budget.texts(Method::ListPrompts, &padded), Err(TOO_MUCH), "bytes");
+        let many = page("resources", &[r#"{"uri":"a:b"}"#; 2000].join(","));
+        let budget = Budget::default();
+        for _ in 0..2 {
+            assert_eq!(budget.texts(Method::ListResources, &many).unwrap().len(), 2000);
+        }
+        assert_eq!(budget.texts(Method::ListResources, &many), Err(TOO_MUCH), "items");
+    }
+
+    #[test]
+    fn so_many_templates_are_tried_and_no_longer_ones() {
+        let templates = |count: usize, text: &str| {
+            page("resourceTemplates", &vec![format!(r#"{{"uriTemplate":"{text}"}}"#); count].join(","))
+        };
+        let ask = |page: RawJson| Budget::default().texts(Method::ListTemplates, &page);
+        assert_eq!(ask(templates(TEMPLATES_MAX, "a:{x}")).unwrap().len(), TEMPLATES_MAX);
+        assert_eq!(ask(templates(TEMPLATES_MAX + 1, "a:{x}")), Err(TOO_MUCH));
+        assert!(ask(templates(1, &"a".repeat(template::BYTES_MAX))).is_ok());
+        assert_eq!(ask(templates(1, &"a".repeat(template::BYTES_MAX + 1))), Err(TOO_MUCH));
     }
 }

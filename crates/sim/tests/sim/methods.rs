@@ -185,3 +185,26 @@ fn a_method_is_no_tool_and_a_tool_is_no_method() {
         at_peace(&world, &node);
     });
 }
+
+#[test]
+fn a_server_that_may_be_read_from_and_not_listed_is_none_that_lists_nothing() {
+    run(async {
+        let (world, node, [ada, _]) = bench().await;
+        let servers = [server("alpha"), server("beta")];
+        let unlisted = async |list| node.door.unlisted(&caller(&node, &ada).await, list, &servers);
+        assert_eq!(unlisted(Method::ListResources).await, [], "listed, or without resources");
+        assert_eq!(unlisted(Method::ListTemplates).await, [server("alpha")]);
+        let rules = format!(
+            r#"{}
+@id("lists") forbid (principal, action == alpha::Action::"mcp:resources/list", resource);"#,
+            with_methods()
+        );
+        node.admin.load_policies(policies(&rules)).await.unwrap();
+        assert_eq!(unlisted(Method::ListResources).await, [server("alpha")], "by policy");
+        node.admin.load_policies(policies(&with_methods())).await.unwrap();
+        assert_eq!(unlisted(Method::ListResources).await, []);
+        node.admin.quarantine(BY, &tool("alpha", "mcp:resources/list")).await.unwrap();
+        assert_eq!(unlisted(Method::ListResources).await, [server("alpha")], "in quarantine");
+        at_peace(&world, &node);
+    });
+}

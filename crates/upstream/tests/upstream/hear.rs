@@ -380,10 +380,9 @@ async fn what_holds_a_credential_of_ours_is_not_told() {
 
 #[tokio::test]
 async fn a_server_that_cannot_be_reached_is_said_to_be_so() {
-    let peer = Peer::start(with_stream(Arc::new(Mutex::new(mpsc::unbounded_channel().1)), |_| true)).await;
-    let rig = rig(site(peer.url.clone()));
-    rig.refresh().await.unwrap();
-    drop(peer);
+    // An address where nobody listens any more.
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let rig = rig(site(format!("http://{address}/mcp")));
     let fault: UpstreamFault = rig.upstreams.subscribe(subscription(&rig, "a:b")).await.err().unwrap();
     assert_eq!(fault.reason, Reason::UpstreamUnavailable);
 }

@@ -8,6 +8,7 @@ use model::limits::JsonLimits;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 /// One request as it came.
 #[derive(Clone, Debug)]
@@ -145,10 +146,12 @@ impl Peer {
         let behave: Arc<Behave> = Arc::new(behave);
         let (log, count, ended) = (seen.clone(), Arc::clone(&connections), closed.clone());
         let task = tokio::spawn(async move {
+            // Ended with the peer: nobody is answered on a connection that was kept.
+            let mut serving = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 count.fetch_add(1, Ordering::SeqCst);
                 let (behave, log, ended) = (Arc::clone(&behave), log.clone(), ended.clone());
-                tokio::spawn(async move {
+                serving.spawn(async move {
                     serve(stream, &*behave, &log).await;
                     ended.send_modify(|count| *count += 1);
                 });

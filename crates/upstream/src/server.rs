@@ -25,7 +25,7 @@ use crate::stdio::{Launch, StdioConnection};
 use crate::whole::Whole;
 
 /// Lanes of one agent, which are as many as kinds of clients it shows: the others are for others.
-const AGENT_LANES_MAX: usize = 4;
+const AGENT_LANES_MAX: usize = 16;
 
 /// One server.
 pub(crate) struct Server {

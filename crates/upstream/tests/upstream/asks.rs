@@ -158,26 +158,29 @@ async fn an_agent_has_few_sessions_however_many_kinds_of_clients_it_shows() {
     let rig = rig(site(peer.url.clone()));
     rig.refresh().await.unwrap();
     let call = |tool, client| Forward { client, ..rig.call(tool, "{}") };
-    let kinds = [
-        ClientCapabilities::NONE,
+    let abilities = [
         ClientCapabilities::ROOTS,
         ClientCapabilities::SAMPLING,
         ClientCapabilities::ELICIT_FORM,
+        ClientCapabilities::ELICIT_URL,
     ];
-    let (one_more, another) = (able(), ClientCapabilities::ELICIT_URL);
-    for client in kinds {
-        rig.run(call("echo", client)).await.unwrap();
+    let with = |kinds: Vec<ClientCapabilities>, one: ClientCapabilities| -> Vec<_> {
+        kinds.iter().copied().chain(kinds.iter().map(|kind| kind.with(one))).collect()
+    };
+    let kinds = abilities.into_iter().fold(vec![ClientCapabilities::NONE], with);
+    let one_more = ClientCapabilities::SAMPLING.with(ClientCapabilities::SAMPLING_TOOLS);
+    let another = ClientCapabilities::SAMPLING.with(ClientCapabilities::SAMPLING_CONTEXT);
+    for client in &kinds {
+        rig.run(call("echo", *client)).await.unwrap();
     }
-    rig.run(call("echo", ClientCapabilities::NONE)).await.unwrap();
+    rig.run(call("echo", kinds[0])).await.unwrap();
     rig.run(call("echo", one_more)).await.unwrap();
     let ended = peer
         .wait(|seen| seen.http_method == "DELETE" && seen.header("mcp-session-id") != Some("session-1"))
         .await;
     assert_eq!(ended.header("mcp-session-id"), Some("session-3"), "the one that was unused longest");
     let mut open = Vec::new();
-    for client in
-        [ClientCapabilities::NONE, ClientCapabilities::SAMPLING, ClientCapabilities::ELICIT_FORM, one_more]
-    {
+    for client in [kinds[0], one_more].into_iter().chain(kinds[2..].iter().copied()) {
         open.push(rig.open(call("query", client)).await.unwrap());
     }
     let fault = rig.run(call("echo", another)).await.unwrap_err();
